@@ -1,0 +1,1 @@
+"""Settings of the whole application, and Celery's and Flower's own."""

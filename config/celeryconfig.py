@@ -1,0 +1,53 @@
+"""Celery's settings, each with its reason. Messages are hints: the ledger's leases recover what a broker loses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Return the configuration of the app."""
+    return {
+        "broker_url": settings.broker_url_text,
+        # JSON only: a message must never be able to carry code.
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
+        "task_ignore_result": True,
+        "task_default_queue": "stagecrew",
+        # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
+        "task_acks_late": False,
+        # One message a thread: the dispatcher sends no more than the fleet has hands for.
+        "worker_prefetch_multiplier": 1,
+        # A thread waits for its batch on the process's event loop; as many as photos that may be worked on at once.
+        "worker_pool": "threads",
+        "worker_concurrency": settings.hands,
+        # Flower shows tasks by these events.
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        # Our own logging is set up once, for all processes alike.
+        "worker_hijack_root_logger": False,
+        # A worker that starts before its broker waits for it.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A dead broker must not hang the dispatcher.
+        "broker_pool_acquire_timeout": 10,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
+        "broker_transport_options": {
+            # Longer than any step: what kombu gives back is stale by then and skipped.
+            "visibility_timeout": 3600,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            # Without these a publish on a dead connection waits for ever.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": not settings.broker_url_text.startswith("redis+socket"),
+            "health_check_interval": 15,
+        },
+        # Nothing here uses another worker's clock or state.
+        "worker_enable_remote_control": True,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }

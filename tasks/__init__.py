@@ -1,0 +1,1 @@
+"""The Celery tasks: one file is the whole journey of a photo."""

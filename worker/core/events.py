@@ -1,0 +1,80 @@
+"""Completion messages: CloudEvents 1.0 with a derived id, so that the same news always has the same id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from worker.core.identity import event_id
+from worker.core.photo import Photo
+from worker.core.request import dumps
+
+STAGED: Final = "stagecrew.photo.staged.v1"
+FAILED: Final = "stagecrew.photo.failed.v1"
+CANCELLED: Final = "stagecrew.photo.cancelled.v1"
+LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
+
+
+def photo_staged(photo: Photo, outputs: Sequence[Mapping[str, Any]], manifest: str) -> str:
+    """Return the event that a photo's outputs are stored; `outputs` name objects in the user's own store."""
+    data = {
+        "source_asset_id": photo.source_asset_id,
+        "manifest": manifest,
+        "outputs": [dict(output) for output in outputs],
+    }
+    return _photo_event(STAGED, photo, data)
+
+
+def photo_failed(photo: Photo, code: str, message: str) -> str:
+    """Return the event that a photo can't be staged, with the API's (or our) code and message."""
+    return _photo_event(FAILED, photo, {"error": {"code": code, "message": message}})
+
+
+def listing_completed_parts(photo: Photo) -> dict[str, str]:
+    """Return what the settling script needs to announce a listing: the event up to its photos, and the id's seed.
+
+    The script closes the event with the photos' outcomes and an id derived from them (`worker/lua/ended.lua`).
+    """
+    data = {"account": photo.account, "listing_id": photo.listing_id, "partner": photo.partner}
+    head = {
+        "specversion": "1.0",
+        "type": LISTING_COMPLETED,
+        "source": f"stagecrew/{photo.account}",
+        "subject": photo.listing_id,
+        "time": timestamp(photo.now_ms),
+        "datacontenttype": "application/json",
+    }
+    return {"head": f'{dumps(head)[:-1]},"data":{dumps(data)[:-1]},', "seed": dumps([photo.account, photo.listing_id])}
+
+
+def timestamp(ms: int) -> str:
+    """Return milliseconds since the epoch as RFC 3339 text in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
+    # A retry that a person asked for is other news than the failure before it, hence `create_try`.
+    parts = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    return dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id(kind, photo.account, *parts),
+            "type": kind,
+            "source": f"stagecrew/{photo.account}",
+            "subject": f"{photo.listing_id}/{photo.photo_id}",
+            "time": timestamp(photo.now_ms),
+            "datacontenttype": "application/json",
+            "data": {
+                "account": photo.account,
+                "listing_id": photo.listing_id,
+                "photo_id": photo.photo_id,
+                "partner": photo.partner,
+                "metadata": dict(photo.metadata),
+                "fingerprint": photo.fingerprint,
+                "revision": photo.revision,
+                "job_id": photo.job_id,
+                **data,
+            },
+        }
+    )

@@ -1,0 +1,89 @@
+"""Names derived from a listing alone: photo ids, fingerprints and idempotency keys.
+
+Guarantees, each held by a property test:
+
+* injective: two different inputs never share a name, whatever characters are in the ids (every name carries a digest
+  of an unambiguous encoding of all its parts; the readable parts are there for people and may be cut);
+* stable: the same input gives the same name in every process and every release of schema version 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from worker.core.request import Request
+
+#: The longest Idempotency-Key and reference that we send (the contract names no limit; section 12, points 39 and 41).
+MAX_KEY_CHARACTERS: Final = 64
+#: Characters of each readable part of a key; with the longest prefix and the digest it stays within the limit.
+READABLE_CHARACTERS: Final = 12
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
+
+
+def digest(*parts: str | int, length: int = 26) -> str:
+    """Return `length` lower-case base32 characters (5 bits each) of a SHA-256 over the unambiguous list of `parts`."""
+    encoded = json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode()
+    return base64.b32encode(hashlib.sha256(encoded).digest()).decode().lower()[:length]
+
+
+def photo_key(listing_id: str, photo_id: str) -> str:
+    """Return the name of a photo inside an account's part of Redis: 26 characters, 130 bits."""
+    return digest("photo", listing_id, photo_id)
+
+
+def listing_key(listing_id: str) -> str:
+    """Return the name of a listing inside an account's part of Redis: 26 characters."""
+    return digest("listing", listing_id)
+
+
+def fingerprint(request: Request) -> str:
+    """Return the digest of what is to be made of which source; another fingerprint means another revision.
+
+    Metadata, partner and priority are not in it: they change who is told and when, not the picture.
+    """
+    return digest("request", 1, request.canonical_json(), length=32)
+
+
+def source_key(account: str, listing_id: str, photo_id: str, content: str, ingest_try: int = 0) -> str:
+    """Return the Idempotency-Key of taking in a source.
+
+    `content` is what the API is given: the SHA-256 of the bytes, or the literal URL. `ingest_try` grows when an
+    ingest has failed for good or its asset is gone (contract, section 12, points 10 and 12).
+    """
+    return _key("source", account, listing_id, photo_id, content, ingest_try)
+
+
+def generation_key(account: str, listing_id: str, photo_id: str, fingerprint: str, create_try: int = 0) -> str:
+    """Return the Idempotency-Key of creating the job for a fingerprint.
+
+    `create_try` grows only when a person asks for another job (`stagecrew replay`) or the source asset had to be
+    taken in anew after the API said that nothing was created.
+    """
+    return _key("generation", account, listing_id, photo_id, fingerprint, create_try)
+
+
+def reference(idempotency_key: str) -> str:
+    """Return the `reference` of the job: its idempotency key, so that a webhook finds the photo without its job id."""
+    return idempotency_key
+
+
+def event_id(kind: str, account: str, *parts: str | int) -> str:
+    """Return the id of a completion message: the same whenever the same thing is announced again."""
+    return digest("event", kind, account, *parts, length=32)
+
+
+def _key(kind: str, account: str, listing_id: str, photo_id: str, *parts: str | int) -> str:
+    tail = digest(kind, account, listing_id, photo_id, *parts)
+    key = f"{kind}-{_readable(listing_id)}-{_readable(photo_id)}-{tail}"
+    assert len(key) <= MAX_KEY_CHARACTERS, key  # noqa: S101 - an arithmetic fact of the constants above
+    return key
+
+
+def _readable(text: str) -> str:
+    return _UNSAFE.sub("_", text)[:READABLE_CHARACTERS] or "_"

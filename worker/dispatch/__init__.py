@@ -1,0 +1,1 @@
+"""The dispatcher: in every worker process, leading in one."""

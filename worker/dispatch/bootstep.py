@@ -1,0 +1,61 @@
+"""Starts and stops this process's loop and dispatcher with the Celery worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery import bootsteps, signals
+
+from worker import process
+from worker.core.photo import StepName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.process import Process
+
+
+class ProcessStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery's bootsteps carry no types
+    """Before the pool, so that tasks find their loop; stopped after it, so that running steps can settle."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        """Called by Celery with the worker that is being built."""
+        super().__init__(parent, **kwargs)
+        self._process: Process | None = None
+
+    def include_if(self, parent: Any) -> bool:  # noqa: ARG002 - Celery's signature
+        """Every worker process carries a dispatcher."""
+        return True
+
+    def create(self, parent: Any) -> Any:
+        """Celery starts what `create` returns; the step itself is the service."""
+        parent.stagecrew = self
+        return self
+
+    def start(self, parent: Any) -> None:
+        """Open the services and begin to dispatch."""
+        if self._process is not None:
+            return
+        app = parent.app
+
+        def publish(step: StepName, photos: Sequence[tuple[str, str, str]]) -> None:
+            app.send_task(f"stagecrew.{step}", args=[[list(photo) for photo in photos]], ignore_result=True)
+
+        self._process = process.start(app.stagecrew_settings, name=parent.hostname, publish=publish)
+        signals.worker_shutting_down.connect(self._drain, weak=False)
+
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Close everything; the pool has already ended its tasks."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def terminate(self, parent: Any) -> None:
+        """Close everything at a cold shutdown too; leases that are still open run out."""
+        self.stop(parent)
+
+    def _drain(self, **_: Any) -> None:
+        if self._process is not None:
+            self._process.drain()

@@ -1,0 +1,117 @@
+"""Asks what may be done now and sends the answer out, as long as this process leads; takes over when the leader dies.
+
+It sleeps until the next due time or until it is woken: scripts that change what may be done leave one element in the
+list `wake`, on which the leader blocks. A message that gets lost costs a lease, nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import RedisError
+
+import worker
+from worker.core.photo import StepName
+from worker.flow.dispatching import Dispatched, Follow, Orders
+
+if TYPE_CHECKING:
+    from worker.services import Account
+
+logger = logging.getLogger(__name__)
+
+#: Sends batches to the broker: (step, [(key, token, label), ...]). Blocks; raises when the broker does not take it.
+Publish = Callable[[StepName, Sequence[tuple[str, str, str]]], None]
+
+#: Photos in one message at most: more would let one slow photo keep a thread from many.
+MAX_BATCH: Final = 16
+#: How often a worker says that it lives, and the longest sleep of a follower, in seconds.
+BEAT_S: Final = 1.0
+#: The pause after trouble with Redis or the broker, in seconds.
+TROUBLE_S: Final = 0.5
+
+
+class Dispatcher:
+    """The loop of one process."""
+
+    def __init__(
+        self, account: Account, *, name: str, hands: int, busy: Callable[[], int], publish: Publish
+    ) -> None:
+        """`hands`: photos that this process can work on at once; `busy`: how many it works on now."""
+        self._account = account
+        self._name = name
+        self._hands = hands
+        self._busy = busy
+        self._publish = publish
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Take no new work and let somebody else lead."""
+        self._draining.set()
+
+    async def beat_for_ever(self) -> None:
+        """Tell the fleet each second that this process lives; say goodbye when it drains."""
+        while True:
+            hands = 0 if self._draining.is_set() else self._hands
+            try:
+                await self._account.admission.heartbeat(
+                    self._name, hands=hands, busy=self._busy(), version=worker.__version__
+                )
+                if hands == 0:
+                    return
+            except RedisError as error:
+                logger.warning("heartbeat not sent", extra={"reason": type(error).__name__})
+            await self._draining_within(BEAT_S)
+
+    async def run(self) -> None:
+        """Lead whenever nobody else does, until draining."""
+        while not self._draining.is_set():
+            try:
+                orders = await self._account.dispatching.dispatch(self._name)
+                if isinstance(orders, Follow):
+                    await self._draining_within(min(BEAT_S, max(orders.ms, 50) / 1000))
+                    continue
+                await self._send(orders)
+                await self._sleep(orders.again_ms)
+            except RedisError as error:
+                logger.warning("nothing dispatched", extra={"reason": type(error).__name__})
+                await self._draining_within(TROUBLE_S)
+
+    async def _send(self, orders: Orders) -> None:
+        if not orders.photos:
+            return
+        try:
+            await asyncio.to_thread(self._publish_all, batches(orders.photos, orders.workers))
+        except Exception:  # noqa: BLE001 - a broker's client raises many kinds; the leases run out and it is sent again
+            logger.exception("the broker did not take the orders", extra={"photos": len(orders.photos)})
+            await self._draining_within(TROUBLE_S)
+
+    def _publish_all(self, orders: Sequence[tuple[StepName, list[Dispatched]]]) -> None:
+        for step, photos in orders:
+            self._publish(step, [(photo.key, photo.token, photo.label) for photo in photos])
+
+    async def _sleep(self, longest_ms: int) -> None:
+        await self._account.redis.blpop([f"{self._account.scripts.root}wake"], timeout=longest_ms / 1000)
+
+    async def _draining_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
+        except TimeoutError:
+            return
+
+
+def batches(photos: Sequence[Dispatched], workers: int) -> list[tuple[StepName, list[Dispatched]]]:
+    """Return the photos as messages: by step, spread over the live workers, at most `MAX_BATCH` in one."""
+    by_step: dict[StepName, list[Dispatched]] = defaultdict(list)
+    for photo in photos:
+        by_step[photo.step].append(photo)
+    messages = []
+    for step, some in by_step.items():
+        size = min(MAX_BATCH, math.ceil(len(some) / max(1, workers)))
+        messages += [(step, some[i : i + size]) for i in range(0, len(some), size)]
+    return messages

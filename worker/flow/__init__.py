@@ -1,0 +1,1 @@
+"""Flow control: budgets, slots, turns and leases of one account, held for the whole fleet by scripts in Redis."""

@@ -1,0 +1,85 @@
+"""Permission to call the API now, for the whole fleet: one script, all limits of a call together, all or none."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from worker.core.photo import Photo, Stage
+from worker.flow.limits import Budget, Limits
+from worker.lua import Scripts
+
+_PACKAGE: Final = "worker.flow.lua"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The call may be sent until the guard has passed; `still_good()` is asked right before the send."""
+
+    #: `time.monotonic()` from before the question, so that the grant is never older than it looks.
+    asked_s: float
+    guard_ms: int
+
+    def still_good(self) -> bool:
+        """Say whether the grant is within its guard, by this process's own monotonic clock."""
+        return (time.monotonic() - self.asked_s) * 1000 < self.guard_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Not now: the earliest time at which asking again can succeed, in ms from now."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stale:
+    """The lease is somebody else's by now: nothing may be called."""
+
+
+class Admission:
+    """Grants, pauses and heartbeats of one account."""
+
+    def __init__(self, scripts: Scripts, limits: Limits, *, clock: str = "") -> None:
+        """`clock`: a pushed time in ms for tests; empty means Redis's own."""
+        self.limits = limits
+        self.clock = clock
+        self._scripts = scripts
+
+    async def admit(
+        self,
+        photo: Photo,
+        budgets: Sequence[Budget],
+        *,
+        takes_slot: bool = False,
+        intent: Mapping[str, str] | None = None,
+        stage: Stage | None = None,
+    ) -> Granted | Wait | Stale:
+        """Ask for one write. With `intent` its fields are in the row before the answer, so before any send."""
+        asked_s = time.monotonic()
+        flat = [text for pair in (intent or {}).items() for text in pair]
+        args: list[str | int] = [
+            self.clock,
+            photo.key,
+            photo.token,
+            str(self.limits.in_flight) if takes_slot else "",
+            json.dumps(flat) if flat else "",
+            stage.value if stage else "",
+        ]
+        for budget in budgets:
+            args += budget.args()
+        word, wait_ms = await self._scripts.call(_PACKAGE, "admit", args)
+        if word == "granted":
+            return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms)
+        return Wait(ms=int(wait_ms)) if word == "wait" else Stale()
+
+    async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False, reason: str = "") -> None:
+        """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
+        await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
+
+    async def heartbeat(self, worker: str, *, hands: int, busy: int, version: str) -> None:
+        """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead."""
+        await self._scripts.call(_PACKAGE, "heartbeat", [self.clock, worker, hands, busy, version])

@@ -1,0 +1,81 @@
+"""What may be done now: one script that leases the photos for which time, budgets, slots and hands are there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from worker.core.photo import StepName
+from worker.flow.limits import Limits
+from worker.ledger.ledger import ALIVE_MS
+from worker.lua import Scripts
+
+#: A leader that does not look again within this time has died, in ms.
+LEADER_MS: Final = 3_000
+#: After a refusal for jobs in flight the lowered cap grows by one in each of these, in ms of the API's time.
+PROBE_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatched:
+    """One leased photo to be sent to a worker: its key, fencing token, and name for people."""
+
+    step: StepName
+    key: str
+    token: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """The leader's orders: what to send now, to how many live workers, and when to look again at the latest."""
+
+    photos: tuple[Dispatched, ...]
+    workers: int
+    again_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Another worker leads, for at least so long."""
+
+    ms: int
+
+
+class Dispatching:
+    """The dispatch script with the settings in force."""
+
+    def __init__(  # noqa: PLR0913 - the composition root names each
+        self, scripts: Scripts, limits: Limits, *, lease_ms: int, look_ahead: int, ageing_ms: int, speed: float
+    ) -> None:
+        """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority."""
+        self.clock = ""
+        self._scripts = scripts
+        budgets = {
+            step.value: [[*budget.args(), step is StepName.POLL_GENERATION] for budget in limits.for_step(step)]
+            for step in StepName
+        }
+        self._settings = {
+            "leader_ms": LEADER_MS,
+            "lease_ms": lease_ms,
+            "alive_ms": ALIVE_MS,
+            "cap": limits.in_flight,
+            "probe_ms": int(PROBE_MS / speed),
+            "look_ahead": look_ahead,
+            "ageing_ms": ageing_ms,
+            "budgets": {step: found for step, found in budgets.items() if found},
+        }
+
+    async def dispatch(self, worker: str) -> Orders | Follow:
+        """Lead, if nobody else does, and lease what may be done now."""
+        args = [self.clock, worker, json.dumps(self._settings)]
+        word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
+        if word == "follow":
+            return Follow(ms=max(0, int(wait_ms)))
+        workers, *flat = rest
+        photos = tuple(
+            Dispatched(step=StepName(flat[i]), key=flat[i + 1], token=flat[i + 2], label=flat[i + 3])
+            for i in range(0, len(flat), 4)
+        )
+        return Orders(photos=photos, workers=int(workers), again_ms=int(wait_ms))

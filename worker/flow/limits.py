@@ -1,0 +1,48 @@
+"""The budgets in force, as the scripts take them: route, count, window with guard in ms of the fleet's clock.
+
+A grant is good for the guard only: a call that is not sent within it is not sent. So a window of the API, wherever it
+begins, holds no more calls than the count, whatever the delay on the way (up to the guard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worker.core.photo import StepName
+from worker.core.routes import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """`count` calls of `route` in every sliding window of `window_ms` (the guard included)."""
+
+    route: Route
+    count: int
+    window_ms: int
+
+    def args(self) -> tuple[str, int, int]:
+        """Return the budget as a script's arguments."""
+        return (self.route.value, self.count, self.window_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one organisation may do: a budget for each route, and the cap of jobs in flight."""
+
+    budgets: Mapping[Route, Budget]
+    in_flight: int
+    guard_ms: int
+
+    def for_step(self, step: StepName) -> tuple[Budget, ...]:
+        """Return the budgets that every run of `step` draws on."""
+        route = _ROUTE_OF.get(step)
+        return () if route is None else (self.budgets[route],)
+
+
+_ROUTE_OF: Mapping[StepName, Route] = {
+    StepName.INGEST_SOURCE: Route.SOURCE_ASSETS,
+    StepName.POLL_INGEST: Route.INGEST_READS,
+    StepName.CREATE_GENERATION: Route.GENERATIONS,
+    StepName.POLL_GENERATION: Route.GENERATION_READS,
+}

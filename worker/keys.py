@@ -1,0 +1,39 @@
+"""Every Redis key of an account, its type and its lifetime. All of them begin with one hash-tagged, versioned root.
+
+The scripts get the root as their declared key and build the others from it: one account is one slot of a cluster.
+
+| after the root | type | holds | lifetime |
+|---|---|---|---|
+| `p:<photo>` | hash | a photo's row | until it has ended, then the retention |
+| `l:<listing>` | hash | a listing, its photos' outcomes, how many are open | until its last photo has ended, then the retention |
+| `stages`, `partners` | hash | photos by stage, by partner and stage | lasting |
+| `due:<step>` | sorted set | photos that wait for a time (ms) | lasting |
+| `backlog:<kind>:<priority>` | sorted set | photos that wait for a budget, by turn | lasting |
+| `turns:<kind>` | hash | the turn being served and each partner's last | lasting |
+| `held:<stage>` | sorted set | failed, parked and uncertain photos | lasting |
+| `leases` | sorted set | photos that are being worked on, until when (ms) | lasting |
+| `unadmitted:<step>` | sorted set | leased photos whose grant is still to be taken | lasting |
+| `slots` | sorted set | photos whose job is in flight, since when (ms) | lasting |
+| `cap` | hash | the lowered cap after a refusal | until it is back up |
+| `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
+| `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
+| `paused_reason` | string | why the account is paused | twice the pause |
+| `boot` | string | until when budgets count as spent (ms) | lasting |
+| `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |
+| `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |
+| `leader` | string | whose dispatcher leads | its lease |
+| `fence` | string | the last fencing token | lasting |
+| `wake` | list | one element when the leader should look again | lasting |
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: Written into every key; another number is another ledger.
+SCHEMA: Final = 1
+
+
+def root(account: str) -> str:
+    """Return the prefix of all keys of `account`; the braces keep them in one slot of a cluster."""
+    return f"sc{SCHEMA}:{{{account}}}:"

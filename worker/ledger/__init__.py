@@ -1,0 +1,1 @@
+"""What we know of every photo, in Redis: rows changed only by compare-and-set scripts."""

@@ -1,0 +1,252 @@
+"""The ledger of one account: every photo's row, changed only by compare-and-set on its lease's fencing token.
+
+All methods may raise `redis.exceptions.RedisError`; every change is idempotent, so a repeated command does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from worker.core.events import listing_completed_parts
+from worker.core.identity import fingerprint, listing_key, photo_key
+from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
+from worker.core.request import dumps
+from worker.core.step import Ending, Step
+from worker.flow.limits import Budget, Limits
+from worker.ledger.rows import pairs, to_photo, to_view
+from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.lua import Scripts
+
+_PACKAGE: Final = "worker.ledger.lua"
+#: Listings sent to Redis in one round trip while enqueueing.
+_PIPELINE: Final = 500
+#: A worker unseen for this long is taken for dead, in ms.
+ALIVE_MS: Final = 6_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A photo whose lease was opened; `wait_ms` > 0 means that its read is not granted yet."""
+
+    photo: Photo
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What opening a batch gave: the photos that are ours, and how many photos wait for a slot at all."""
+
+    opened: tuple[Opened, ...]
+    waiting: int
+
+
+class Ledger:
+    """Reads and settles rows; built once a process by `worker.services`."""
+
+    def __init__(  # noqa: PLR0913 - the composition root names each
+        self,
+        scripts: Scripts,
+        *,
+        account: str,
+        limits: Limits,
+        stream: str,
+        stream_length: int,
+        retention_ms: int,
+        lease_ms: int,
+        clock: str = "",
+    ) -> None:
+        """`stream`: key of the completion stream; `clock`: a pushed time in ms for tests, empty in production."""
+        self.account = account
+        self.clock = clock
+        self._scripts = scripts
+        self._redis = scripts.redis
+        self._limits = limits
+        self._stream = stream
+        self._stream_length = stream_length
+        self._retention_ms = retention_ms
+        self._lease_ms = lease_ms
+
+    async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
+        """Accept listings; the same listing again changes nothing, another request is a new revision."""
+        answers: list[Enqueued] = []
+        remaining = iter(listings)
+        while some := list(islice(remaining, _PIPELINE)):
+            sha = await self._scripts.load(_PACKAGE, "enqueue")
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for listing in some:
+                    pipe.evalsha(sha, 1, self._scripts.root, *self._enqueue_args(listing))
+                replies = await pipe.execute()
+            for listing, reply in zip(some, replies, strict=True):
+                for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True):
+                    answers.append(
+                        Enqueued(
+                            listing_id=listing.listing_id,
+                            photo_id=photo.photo_id,
+                            verdict=Verdict(verdict),
+                            stage=Stage(stage),
+                        )
+                    )
+        return answers
+
+    def _enqueue_args(self, listing: NewListing) -> list[str | int]:
+        args: list[str | int] = [
+            self.clock,
+            listing_key(listing.listing_id),
+            listing.listing_id,
+            listing.partner,
+            listing.priority,
+            dumps(dict(listing.metadata)),
+        ]
+        for photo in listing.photos:
+            args += [
+                photo_key(listing.listing_id, photo.photo_id),
+                photo.photo_id,
+                photo.request.canonical_json(),
+                fingerprint(photo.request),
+                dumps({**listing.metadata, **photo.metadata}),
+            ]
+        return args
+
+    async def open(self, step: StepName, leases: Sequence[tuple[str, str]], read: Budget | None = None) -> Batch:
+        """Open the leases (photo key, token) of a batch; with `read`, take each photo's read grant in the same call."""
+        args: list[str | int] = [self.clock, self._lease_ms, step.value]
+        args += read.args() if read else ("", 0, 0)
+        for key, token in leases:
+            args += [key, token]
+        now_ms, waiting, *rows = await self._scripts.call(_PACKAGE, "open", args)
+        opened = [
+            Opened(photo=to_photo(key, self.account, pairs(row[1]), now_ms=int(now_ms)), wait_ms=int(row[0]))
+            for (key, _), row in zip(leases, rows, strict=True)
+            if row
+        ]
+        return Batch(opened=tuple(opened), waiting=int(waiting))
+
+    async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
+        """Prolong leases; return the keys of those that are somebody else's by now."""
+        args: list[str | int] = [self.clock, self._lease_ms]
+        for key, token in leases:
+            args += [key, token]
+        return set(await self._scripts.call(_PACKAGE, "renew", args))
+
+    async def settle(self, photo: Photo, step: Step) -> bool:
+        """Settle one step; False when the lease was not ours any more, and nothing was changed."""
+        args = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step)), self._stream, self._stream_length]
+        word, _ = await self._scripts.call(_PACKAGE, "settle", [*args, self._retention_ms])
+        return bool(word == "settled")
+
+    async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
+        """Send held photos on their way again under new keys (another job, perhaps billed); return how many."""
+        args = [self.clock, "1" if create_again else "", *keys]
+        return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
+
+    async def durations(self, kind: str) -> Mapping[int, int]:
+        """Return the learnt histogram of job durations of a kind (`workflow:capture_type`)."""
+        found = await self._redis.hgetall(f"{self._scripts.root}durations:{kind}")
+        return {int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"}
+
+    async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
+        """Return the newest photos of a held or failed stage."""
+        return await self._views(await self._redis.zrevrange(f"{self._scripts.root}held:{stage}", 0, limit - 1))
+
+    async def listing(self, listing_id: str) -> list[PhotoView]:
+        """Return all photos of a listing, in the order of their ids; empty when it is unknown (or long ended)."""
+        fields = await self._redis.hkeys(f"{self._scripts.root}l:{listing_key(listing_id)}")
+        views = await self._views([name[2:] for name in fields if name.startswith("p:")])
+        return sorted(views, key=lambda view: view.photo_id)
+
+    async def _views(self, keys: Sequence[str]) -> list[PhotoView]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hgetall(f"{self._scripts.root}p:{key}")
+            rows = await pipe.execute()
+        return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
+
+    async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
+        """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
+        entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
+        return [(entry_id, fields["event"]) for entry_id, fields in entries]
+
+    async def snapshot(self) -> Snapshot:
+        """Return the whole account in one consistent picture."""
+        args: list[str | int] = [self.clock, ALIVE_MS]
+        for budget in self._limits.budgets.values():
+            args += budget.args()
+        found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
+        return _snapshot(self.account, found, self._limits)
+
+
+def _wire(photo: Photo, step: Step) -> dict[str, Any]:
+    """Return a step as `settle.lua` takes it."""
+    fields = dict(step.fields)
+    if step.error_code is not None:
+        fields |= {"error_code": step.error_code, "error_message": step.error_message or ""}
+    drop = list(step.drop)
+    if step.stage is not photo.stage and step.error_code is None:
+        drop += ["error_code", "error_message"]
+    wire: dict[str, Any] = {
+        "stage": step.stage.value,
+        "delay": max(0, step.delay_ms),
+        "set": [text for pair in fields.items() for text in pair],
+        "drop": drop,
+        "release": step.release_slot,
+        "adopt": step.adopt_slot,
+        "retry": step.ending is Ending.RETRY,
+        "poll": step.ending is Ending.WAIT,
+    }
+    if step.event is not None:
+        wire["event"] = step.event
+    if step.stage in ENDED:
+        wire["announce"] = listing_completed_parts(photo)
+    if step.job_duration_ms is not None:
+        wire["duration"] = step.job_duration_ms
+        wire["duration_key"] = kind_of(photo)
+    return wire
+
+
+def kind_of(photo: Photo) -> str:
+    """Return the kind of job whose durations are learnt together."""
+    return f"{photo.request.workflow}:{photo.request.capture_type}"
+
+
+def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
+    now_ms = int(found["now_ms"])
+    totals, pauses = found["totals"] or {}, found["pauses"] or {}
+    partners: dict[str, dict[Stage, int]] = {}
+    for name, count in (found["partners"] or {}).items():
+        partner, stage = json.loads(name)
+        if int(count):
+            partners.setdefault(partner, {})[Stage(stage)] = int(count)
+    used = {route: int(count) for route, count in found["budgets"] or ()}
+    workers = [(name, int(age_ms), json.loads(hands)) for name, age_ms, hands in found["workers"] or ()]
+    return Snapshot(
+        account=account,
+        now_ms=now_ms,
+        stages={Stage(stage): int(count) for stage, count in (found["stages"] or {}).items() if int(count)},
+        partners=partners,
+        slots_used=int(found["slots"]),
+        slots_cap=min(limits.in_flight, int((found["cap"] or {}).get("limit", limits.in_flight))),
+        budgets=tuple(
+            BudgetView(
+                route=budget.route.value,
+                used=used.get(budget.route.value, 0),
+                count=budget.count,
+                window_ms=budget.window_ms,
+                paused_ms=max(0, int(float(pauses.get(budget.route.value, 0))) - now_ms),
+                granted_total=int(totals.get(f"granted:{budget.route.value}", 0)),
+                refused_total=int(totals.get(f"refused:{budget.route.value}", 0)),
+            )
+            for budget in limits.budgets.values()
+        ),
+        workers=tuple(
+            WorkerView(name=name, hands=int(hands[0]), busy=int(hands[1]), version=str(hands[2]), seen_ms_ago=age_ms)
+            for name, age_ms, hands in workers
+        ),
+        leader=found.get("leader") or None,
+        hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
+        leases=int(found["leases"]),
+        paused_reason=found.get("reason") or None,
+    )

@@ -1,0 +1,35 @@
+-- Opens the leases of a batch: who holds a lease's token sees the row, everybody else is told that it is stale.
+-- For reads the grants are taken in the same call.
+-- KEYS: 1 the account's root
+-- ARGV: 1 pushed clock or ''; 2 lease, ms; 3 step; 4 read route or ''; 5 its count; 6 its window with guard, ms;
+--       then two for each photo: key, token
+-- RETURNS: now (ms), waiting photos, then for each photo: 0 when stale, else {wait (ms; 0 granted), row (flat pairs)}
+-- include: clock
+-- include: budget
+local root, now = KEYS[1], clock(ARGV[1])
+local route = ARGV[4]
+local waiting = 0
+for _, stage in ipairs({'accepted', 'ingesting', 'ingested'}) do
+  waiting = waiting + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
+end
+local answer = {now, waiting}
+for i = 7, #ARGV, 2 do
+  local key, token = ARGV[i], ARGV[i + 1]
+  local row = root .. 'p:' .. key
+  if redis.call('HGET', row, 'token') ~= token then
+    answer[#answer + 1] = 0
+  else
+    redis.call('HSET', row, 'opened', token)
+    redis.call('ZADD', root .. 'leases', 'XX', now + ARGV[2], key)
+    local wait = 0
+    if route ~= '' then
+      wait = budget_wait(root, route, tonumber(ARGV[5]), tonumber(ARGV[6]), now, token)
+      if wait == 0 then
+        budget_take(root, route, tonumber(ARGV[6]), now, token)
+        redis.call('ZREM', root .. 'unadmitted:' .. ARGV[3], key)
+      end
+    end
+    answer[#answer + 1] = {wait, redis.call('HGETALL', row)}
+  end
+end
+return answer

@@ -1,0 +1,20 @@
+-- Sends held photos on their way again, each under a new idempotency key: another job, which may be billed.
+-- KEYS: 1 the account's root
+-- ARGV: 1 pushed clock or ''; 2 '1' when uncertain photos are meant too; then photo keys
+-- RETURNS: how many photos were sent
+-- include: clock
+-- include: place
+-- include: revise
+local root, now, sent = KEYS[1], clock(ARGV[1]), 0
+for i = 3, #ARGV do
+  local row = root .. 'p:' .. ARGV[i]
+  local known = redis.call('HMGET', row, 'stage', 'partner', 'priority')
+  local stage = known[1]
+  if stage == 'failed' or stage == 'parked' or (stage == 'uncertain' and ARGV[2] == '1') then
+    redis.call('HINCRBY', row, 'create_try', 1)
+    redis.call('ZREM', root .. 'slots', ARGV[i])
+    restart(root, ARGV[i], now, stage, known[3], known[2], ENDED[stage], {'accepted_ms', now})
+    sent = sent + 1
+  end
+end
+return sent

@@ -1,0 +1,95 @@
+"""What the ledger shows to people: plain values for `status`, `watch`, `doctor`, `failed` and the progress display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from worker.core.photo import Stage
+
+
+class Verdict(StrEnum):
+    """What enqueueing one photo did."""
+
+    ACCEPTED = "accepted"  #: new: it will be staged
+    SAME = "same"  #: already known with this request: nothing changed
+    REVISED = "revised"  #: known with another request: a new revision takes its place now
+    QUEUED_REVISION = "queued_revision"  #: a job of the older request is paid for; the new one follows it
+    HELD = "held"  #: known with this request and failed, parked or uncertain: a person decides (`replay`)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueued:
+    """The ledger's answer for one enqueued photo."""
+
+    listing_id: str
+    photo_id: str
+    verdict: Verdict
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoView:
+    """One photo as the CLI lists it. Times are milliseconds since the epoch, by Redis's clock."""
+
+    key: str
+    listing_id: str
+    photo_id: str
+    partner: str
+    stage: Stage
+    fingerprint: str
+    revision: int
+    attempt: int
+    accepted_ms: int
+    stage_since_ms: int
+    job_id: str | None
+    error_code: str | None
+    #: The reason of the end, or the trouble of the latest try of a photo that is still on its way.
+    error_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetView:
+    """One route's budget: `used` grants of `count` in the last `window_ms`; paused for `paused_ms` more (0: not)."""
+
+    route: str
+    used: int
+    count: int
+    window_ms: int
+    paused_ms: int
+    granted_total: int
+    refused_total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """One live worker: its name, its hands, the photos it works on, its release, and when it was last seen."""
+
+    name: str
+    hands: int
+    busy: int
+    version: str
+    seen_ms_ago: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The whole account in one consistent picture."""
+
+    account: str
+    now_ms: int
+    stages: Mapping[Stage, int]
+    #: partner -> stage -> photos
+    partners: Mapping[str, Mapping[Stage, int]]
+    slots_used: int
+    slots_cap: int
+    budgets: tuple[BudgetView, ...]
+    workers: tuple[WorkerView, ...]
+    #: Name of the worker whose dispatcher leads, or None.
+    leader: str | None
+    #: Budgets count as spent for this long, because Redis restarted or was emptied (0: no).
+    hold_ms: int
+    leases: int
+    #: Why the account is paused as a whole (revoked key, ended entitlement), or None.
+    paused_reason: str | None

@@ -1,0 +1,45 @@
+-- A route's budget: the times of the grants in the last window are kept, so N a window holds in every sliding window.
+-- Grants are members named by their token: asking twice with one token spends once.
+local function budget_hold(root, now, window)
+  local boot = tonumber(redis.call('GET', root .. 'boot') or '')
+  if not boot then
+    -- Redis has been emptied (or never used): whatever was granted before is forgotten, so a whole window is spent.
+    boot = now + window
+    redis.call('SET', root .. 'boot', boot)
+  end
+  return math.max(0, boot - now)
+end
+
+-- How long until a grant may be given, in ms; 0 is now.
+local function budget_wait(root, route, limit, window, now, token)
+  local grants = root .. 'grants:' .. route
+  if redis.call('ZSCORE', grants, token) then return 0 end
+  local wait = budget_hold(root, now, window)
+  local paused = math.max(tonumber(redis.call('HGET', root .. 'pauses', route) or '0'),
+    tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0'))
+  wait = math.max(wait, paused - now)
+  redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - window)
+  local used = redis.call('ZCARD', grants)
+  if used >= limit then
+    local oldest = redis.call('ZRANGE', grants, used - limit, used - limit, 'WITHSCORES')
+    wait = math.max(wait, tonumber(oldest[2]) + window + 1 - now)
+  end
+  return math.max(0, math.ceil(wait))
+end
+
+local function budget_take(root, route, window, now, token)
+  local grants = root .. 'grants:' .. route
+  if redis.call('ZADD', grants, 'NX', now, token) == 1 then
+    redis.call('PEXPIRE', grants, window * 2)
+    redis.call('HINCRBY', root .. 'totals', 'granted:' .. route, 1)
+  end
+end
+
+-- How many grants are free now.
+local function budget_free(root, route, limit, window, now)
+  if budget_hold(root, now, window) > 0 then return 0 end
+  local paused = math.max(tonumber(redis.call('HGET', root .. 'pauses', route) or '0'),
+    tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0'))
+  if paused > now then return 0 end
+  return limit - redis.call('ZCOUNT', root .. 'grants:' .. route, '(' .. (now - window), '+inf')
+end

@@ -1,0 +1,156 @@
+"""Runs a batch of leased photos through one step: open, act on each at once, settle each on its own.
+
+A stale lease is skipped before anything is called. One bad photo never fails its neighbours, and a slow one holds up
+neither their settling nor another batch. Leases are renewed while their steps run; a step whose lease is lost is
+stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import RedisError
+
+from worker.core.decide import MAX_LOST, after_trouble, fail, uncertain
+from worker.core.events import photo_failed
+from worker.core.photo import Photo, Stage, StepName
+from worker.core.step import Ending, Step
+from worker.core.trouble import Cause, Trouble
+from worker.ledger.ledger import Opened
+from worker.pipeline import LeaseLost
+from worker.pipeline.announce import announce
+from worker.pipeline.generate import create_generation, poll_generation
+from worker.pipeline.ingest import ingest_source, poll_ingest
+from worker.pipeline.persist import store_outputs
+from worker.pipeline.trouble import from_elsewhere, label
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+logger = logging.getLogger(__name__)
+
+#: The longest a step of one photo may run, in seconds; every call, upload and download has a shorter one of its own.
+STEP_DEADLINE_S: Final = 300.0
+#: How often settling is tried when Redis is away; after that the lease runs out and the step is done again.
+SETTLE_TRIES: Final = 5
+
+Verb = Callable[["Services", Photo], Awaitable[Step]]
+VERBS: Final[dict[StepName, Verb]] = {
+    StepName.INGEST_SOURCE: ingest_source,
+    StepName.POLL_INGEST: poll_ingest,
+    StepName.CREATE_GENERATION: create_generation,
+    StepName.STORE_OUTPUTS: store_outputs,
+    StepName.ANNOUNCE: announce,
+}
+#: Steps whose one call is a read: its grant is taken when the lease is opened.
+READS: Final = frozenset({StepName.POLL_INGEST, StepName.POLL_GENERATION})
+
+
+class Batches:
+    """Runs batches in one process; knows every lease that the process holds."""
+
+    def __init__(self, services: Services, *, lease_s: float) -> None:
+        """`lease_s`: how long a lease lasts; it is renewed three times as often."""
+        self._services = services
+        self._lease_s = lease_s
+        self._running: dict[str, tuple[str, asyncio.Task[str]]] = {}
+
+    @property
+    def busy(self) -> int:
+        """How many photos this process works on."""
+        return len(self._running)
+
+    async def run(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+        """Run one step for leased photos (key, token, label); return what became of each, by label."""
+        asked_s = time.monotonic()
+        read = self._services.limits.for_step(step)[0] if step in READS else None
+        batch = await self._services.ledger.open(step, [(key, token) for key, token, _ in leases], read)
+        outcome = {name: "stale" for _, _, name in leases}
+        tasks = {}
+        for opened in batch.opened:
+            work = self._one(step, opened, waiting=batch.waiting, asked_s=asked_s)
+            task = asyncio.create_task(work, name=f"{step} {label(opened.photo)}")
+            self._running[opened.photo.key] = (opened.photo.token, task)
+            tasks[label(opened.photo)] = task
+            task.add_done_callback(lambda _, key=opened.photo.key: self._running.pop(key, None))
+        results = await asyncio.gather(*tasks.values(), return_exceptions=True)
+        for name, result in zip(tasks, results, strict=True):
+            outcome[name] = result if isinstance(result, str) else "lease lost"
+        return outcome
+
+    async def renew_for_ever(self) -> None:
+        """Keep the leases of everything that runs; stop the steps whose lease is somebody else's."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            held = [(key, token) for key, (token, _) in self._running.items()]
+            if not held:
+                continue
+            try:
+                lost = await self._services.ledger.renew(held)
+            except RedisError as error:
+                logger.warning("leases not renewed", extra={"reason": type(error).__name__, "leases": len(held)})
+                continue
+            for key in lost:
+                found = self._running.get(key)
+                if found is not None and (key, found[0]) in held:
+                    found[1].cancel()
+
+    async def _one(self, name: StepName, opened: Opened, *, waiting: int, asked_s: float) -> str:
+        photo = opened.photo
+        try:
+            async with asyncio.timeout(STEP_DEADLINE_S):
+                step = await self._act(name, opened, waiting=waiting, asked_s=asked_s)
+        except LeaseLost:
+            return "stale"
+        except Exception as error:  # noqa: BLE001 - whatever happens, the photo gets a named state and its neighbours go on
+            trouble = from_elsewhere(error)
+            if trouble.cause is Cause.BUG:
+                logger.exception("step failed unexpectedly", extra={"step": name.value, "photo": label(photo)})
+            step = after_trouble(photo, trouble, jitter=self._services.jitter(), rules=self._services.rules)
+        return await self._settle(photo, step)
+
+    async def _act(self, name: StepName, opened: Opened, *, waiting: int, asked_s: float) -> Step:
+        photo = opened.photo
+        if photo.lost >= MAX_LOST:
+            return _lost_too_often(photo)
+        if name in READS:
+            spent_ms = (time.monotonic() - asked_s) * 1000
+            if opened.wait_ms > 0 or spent_ms >= self._services.limits.guard_ms:
+                return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=opened.wait_ms)
+        if name is StepName.POLL_GENERATION:
+            return await poll_generation(self._services, photo, waiting)
+        return await VERBS[name](self._services, photo)
+
+    async def _settle(self, photo: Photo, step: Step) -> str:
+        if step.stage is Stage.FAILED and step.event is None:
+            event = photo_failed(photo, step.error_code or "failed", step.error_message or "")
+            step = replace(step, event=event)
+        for tries in range(SETTLE_TRIES):
+            try:
+                settled = await self._services.ledger.settle(photo, step)
+                break
+            except RedisError as error:
+                logger.warning("not settled yet", extra={"photo": label(photo), "reason": type(error).__name__})
+                if tries == SETTLE_TRIES - 1:
+                    return "not settled"
+                await asyncio.sleep(0.2 * 2**tries)
+        if not settled:
+            return "stale"
+        if step.stage in {Stage.FAILED, Stage.UNCERTAIN}:
+            logger.warning(
+                "photo held",
+                extra={"photo": label(photo), "stage": step.stage.value, "code": step.error_code, "reason": step.error_message},
+            )
+        return f"{step.ending} {step.stage}"
+
+
+def _lost_too_often(photo: Photo) -> Step:
+    message = f"this step was lost {photo.lost} times with the worker that was at it; see the workers' logs"
+    if photo.stage in {Stage.CREATING, Stage.GENERATING}:
+        return uncertain(Trouble(cause=Cause.BUG, code="lost_too_often", message=message))
+    return fail("lost_too_often", message)

@@ -1,0 +1,187 @@
+"""Creates a photo's job once, and reads it until it has ended.
+
+Guarantee: the body and its key are in the ledger before the first send, every send repeats exactly them, and a slot is
+held from before that send until the job is seen to be over or the create is known to have been refused.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from worker.core.cadence import next_read_ms
+from worker.core.decide import REPLAY_HORIZON_MS, after_trouble, fail, uncertain
+from worker.core.events import timestamp
+from worker.core.identity import generation_key, reference
+from worker.core.photo import Photo, Stage
+from worker.core.request import dumps
+from worker.core.routes import Route
+from worker.core.step import Ending, Step
+from worker.core.trouble import Cause, Trouble
+from worker.flow.admission import Stale, Wait
+from worker.katalo.errors import KataloError
+from worker.katalo.models import Job
+from worker.pipeline import LeaseLost
+from worker.pipeline.trouble import from_api, label
+from worker.storage.errors import StoreError
+from worker.storage.manifest import Receipt, write_receipt
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+logger = logging.getLogger(__name__)
+
+#: First read of a job before anything is learnt; pauses between reads with and without photos waiting. API time, ms.
+FIRST_READ_MS: Final = 5_000
+BUSY_READ_MS: Final = 1_000
+GENTLE_READ_MS: Final = 3_000
+#: `succeeded` without outputs is read again this often before it is reported (contract, section 12, point 16).
+EMPTY_READS: Final = 5
+EMPTY_READ_MS: Final = 12_000
+#: Metadata of the user's own that goes along: few, flat and short (contract, section 12, point 40).
+MAX_METADATA: Final = 10
+MAX_METADATA_CHARACTERS: Final = 200
+
+
+async def create_generation(services: Services, photo: Photo) -> Step:
+    """Create the job, or repeat an unanswered create byte for byte."""
+    if photo.stage is Stage.CREATING and photo.sent_ms is not None:
+        age_ms = photo.now_ms - photo.sent_ms
+        if age_ms >= services.rules.scaled(REPLAY_HORIZON_MS):
+            return uncertain(_too_late(photo))
+    key = photo.idempotency_key or generation_key(
+        photo.account, photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try
+    )
+    body = photo.body or generation_body(photo, key, services.webhook_url)
+    answer = await services.admission.admit(
+        photo,
+        [services.limits.budgets[Route.GENERATIONS]],
+        takes_slot=True,
+        intent={"body": body, "idempotency_key": key},
+        stage=Stage.CREATING,
+    )
+    if isinstance(answer, Stale):
+        raise LeaseLost
+    if isinstance(answer, Wait):
+        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms)
+    if not answer.still_good():
+        return _unsent(photo)
+    try:
+        job = await services.katalo.create_generation(body.encode(), key)
+    except KataloError as error:
+        trouble = await from_api(services, photo, Route.GENERATIONS, error)
+        return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+    assert job.job_id is not None  # noqa: S101 - the client raises OutcomeUnknown without it
+    fields = {"job_id": job.job_id, "created_ms": str(photo.now_ms)}
+    if await _receipt(services, photo, job.job_id, key):
+        fields["receipt_written"] = "1"
+    return Step(
+        ending=Ending.GO,
+        stage=Stage.GENERATING,
+        fields=fields,
+        drop=("body", "sent_ms"),
+        delay_ms=await services.first_read_ms(photo, services.rules.scaled(FIRST_READ_MS)),
+    )
+
+
+def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
+    """Return the canonical JSON body of the create; the same photo gives the same bytes."""
+    own = {str(name): str(value)[:MAX_METADATA_CHARACTERS] for name, value in photo.metadata.items()}
+    body = {
+        "source_asset_id": photo.source_asset_id,
+        **photo.request.job_settings(),
+        "reference": reference(key),
+        "metadata": {
+            **dict(sorted(own.items())[:MAX_METADATA]),
+            "listing_id": photo.listing_id[:MAX_METADATA_CHARACTERS],
+            "photo_id": photo.photo_id[:MAX_METADATA_CHARACTERS],
+            "partner": photo.partner[:MAX_METADATA_CHARACTERS],
+        },
+    }
+    if webhook_url is not None:
+        body["webhook"] = {"url": webhook_url}
+    return dumps(body)
+
+
+async def poll_generation(services: Services, photo: Photo, waiting: int) -> Step:
+    """Read the job: over, or still running. `waiting`: photos that wait for a slot."""
+    assert photo.job_id is not None  # noqa: S101 - `generating` is entered with it
+    fields: dict[str, str] = {}
+    if not photo.receipt_written and await _receipt(services, photo, photo.job_id, photo.idempotency_key or ""):
+        fields["receipt_written"] = "1"
+    try:
+        job = await services.katalo.generation(photo.job_id)
+    except KataloError as error:
+        trouble = await from_api(services, photo, Route.GENERATION_READS, error)
+        return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+    return after_read(services, photo, job, waiting=waiting, fields=fields)
+
+
+def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fields: dict[str, str]) -> Step:
+    """Return what follows the state of a job."""
+    if job.state == "failed":
+        code = (job.failure.code if job.failure else None) or "generation_failed"
+        message = (job.failure.message if job.failure else None) or "the API reports that the job failed"
+        return fail(code, message, release_slot=True)
+    if job.state == "succeeded" and job.outputs:
+        urls = [{"role": output.role, "url": output.url} for output in job.outputs]
+        duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None else None
+        return Step(
+            ending=Ending.GO,
+            stage=Stage.STORING,
+            fields=fields | {"outputs": json.dumps({"urls": urls})},
+            release_slot=True,
+            # Read again for fresh URLs: it ended long ago, which teaches nothing.
+            job_duration_ms=duration_ms if photo.rereads == 0 else None,
+        )
+    if job.state == "succeeded":
+        if photo.attempt >= EMPTY_READS:
+            return fail("no_outputs", "the job succeeded but has no outputs to store", release_slot=True)
+        delay_ms = services.rules.scaled(EMPTY_READ_MS)
+        return Step(ending=Ending.RETRY, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms, release_slot=True)
+    delay_ms = next_read_ms(
+        waiting=waiting,
+        polls=photo.polls,
+        busy_ms=services.rules.scaled(BUSY_READ_MS),
+        gentle_ms=services.rules.scaled(GENTLE_READ_MS),
+    )
+    return Step(ending=Ending.WAIT, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms)
+
+
+async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> bool:
+    """Leave the job's id beside where its outputs will be; False when the store did not take it now."""
+    receipt = Receipt(
+        account=photo.account,
+        listing_id=photo.listing_id,
+        photo_id=photo.photo_id,
+        fingerprint=photo.fingerprint,
+        revision=photo.revision,
+        job_id=job_id,
+        source_asset_id=photo.source_asset_id,
+        idempotency_key=key,
+        created_at=timestamp(photo.now_ms),
+    )
+    try:
+        await write_receipt(services.store, receipt)
+    except StoreError as error:
+        # The job exists and the ledger will know it; the next read of the job tries the receipt again.
+        logger.warning("receipt not written yet", extra={"photo": label(photo), "reason": str(error)})
+        return False
+    return True
+
+
+def _unsent(photo: Photo) -> Step:
+    """Return what follows a grant that grew old before the send: nothing was sent by this try."""
+    if photo.stage is Stage.INGESTED:
+        drop = ("body", "idempotency_key", "sent_ms")
+        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True)
+    return Step(ending=Ending.WAIT, stage=Stage.CREATING)
+
+
+def _too_late(photo: Photo) -> Trouble:
+    message = (
+        f"the create sent at {timestamp(photo.sent_ms or 0)} was never answered and its key is no longer remembered; "
+        "look for the job in the Katalo dashboard, then `stagecrew replay --create-again` if there is none"
+    )
+    return Trouble(cause=Cause.CONFLICT, code="outcome_unknown", message=message)

@@ -1,0 +1,131 @@
+"""Takes a photo's source in: from the store's memory of an earlier life, or as a source asset of the API.
+
+Guarantee: a photo that was staged before costs no call, and one whose job was paid for goes on reading that job.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from worker.core.cadence import next_ingest_read_ms
+from worker.core.decide import after_trouble, fail
+from worker.core.identity import source_key
+from worker.core.photo import Photo, Stage
+from worker.core.request import dumps
+from worker.core.routes import Route
+from worker.core.step import Ending, Step
+from worker.core.trouble import Cause, Trouble
+from worker.flow.admission import Granted, Stale, Wait
+from worker.katalo.errors import KataloError
+from worker.katalo.models import Ingest
+from worker.pipeline import LeaseLost
+from worker.pipeline.trouble import from_api
+from worker.storage.manifest import Manifest, find_earlier_life
+
+if TYPE_CHECKING:
+    from worker.services import Services
+    from worker.storage.sources import SourceImage
+
+#: First read of an ingest after its POST, and the base of the pauses between reads. The budget of ingest reads is not
+#: documented: two a second is assumed, so a read that finds nothing costs more than a late one. API time, ms.
+FIRST_READ_MS: Final = 3_000
+NEXT_READ_MS: Final = 2_000
+#: An id that came with an unfamiliar status is used after this many reads (contract, section 12, point 9).
+SETTLING_READS: Final = 3
+
+
+async def ingest_source(services: Services, photo: Photo) -> Step:
+    """Send the source in, unless an earlier life has left a manifest or a receipt."""
+    if photo.create_try == 0:
+        earlier = await find_earlier_life(services.store, photo.listing_id, photo.photo_id, photo.fingerprint)
+        if isinstance(earlier, Manifest):
+            return _already_staged(earlier)
+        if earlier is not None:
+            return _already_paid(photo, earlier.job_id, earlier.source_asset_id)
+    by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
+    try:
+        return await (_by_url if by_url else _by_upload)(services, photo)
+    except KataloError as error:
+        trouble = await from_api(services, photo, Route.SOURCE_ASSETS, error)
+        return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+
+
+async def _by_upload(services: Services, photo: Photo) -> Step:
+    image: SourceImage = await services.sources.read(photo.request.source)
+    key = source_key(photo.account, photo.listing_id, photo.photo_id, image.sha256, photo.ingest_try)
+    granted = await _admit(services, photo, Route.SOURCE_ASSETS)
+    if isinstance(granted, Step):
+        return granted
+    ingest = await services.katalo.upload_source(image.data, image.filename, image.media_type, key)
+    return _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
+
+
+async def _by_url(services: Services, photo: Photo) -> Step:
+    url = photo.request.source
+    key = source_key(photo.account, photo.listing_id, photo.photo_id, url, photo.ingest_try)
+    granted = await _admit(services, photo, Route.SOURCE_ASSETS, Route.SOURCE_FETCHES)
+    if isinstance(granted, Step):
+        return granted
+    ingest = await services.katalo.create_source_from_url(dumps({"source_url": url}).encode(), key)
+    return _after_answer(services, photo, ingest, {})
+
+
+async def _admit(services: Services, photo: Photo, *routes: Route) -> Granted | Step:
+    """Take the grants; a step instead when there are none now. Raises LeaseLost when the lease is not ours."""
+    answer = await services.admission.admit(photo, [services.limits.budgets[route] for route in routes])
+    if isinstance(answer, Stale):
+        raise LeaseLost
+    if isinstance(answer, Wait) or not answer.still_good():
+        return Step(
+            ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms if isinstance(answer, Wait) else 0
+        )
+    return answer
+
+
+async def poll_ingest(services: Services, photo: Photo) -> Step:
+    """Read an ingest: ready, failed, or still running."""
+    assert photo.ingest_id is not None  # noqa: S101 - `ingesting` is entered with it
+    try:
+        ingest = await services.katalo.ingest(photo.ingest_id)
+    except KataloError as error:
+        trouble = await from_api(services, photo, Route.INGEST_READS, error)
+        return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+    return _after_answer(services, photo, ingest, {})
+
+
+def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict[str, str]) -> Step:
+    usable = ingest.state == "ready" or (ingest.state == "settling" and photo.polls >= SETTLING_READS)
+    if usable and ingest.source_asset_id is not None:
+        fields["source_asset_id"] = ingest.source_asset_id
+        return Step(ending=Ending.GO, stage=Stage.INGESTED, fields=fields)
+    if ingest.state == "failed":
+        code = ingest.failure.code if ingest.failure else None
+        message = ingest.failure.message if ingest.failure else None
+        return fail(code or "ingest_failed", message or f"the API could not take the source in ({ingest.status_text})")
+    waited_ms = photo.now_ms - photo.stage_since_ms
+    if photo.stage is Stage.INGESTING and waited_ms > services.rules.scaled(services.ingest_deadline_ms):
+        message = f"the ingest was not ready after {waited_ms * services.rules.speed / 1000:.0f} s"
+        gone = Trouble(cause=Cause.NOT_THERE, code="ingest_deadline", message=message)
+        return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
+    if photo.stage is Stage.ACCEPTED:
+        fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
+        delay_ms = services.rules.scaled(FIRST_READ_MS)
+        return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
+    delay_ms = services.rules.scaled(next_ingest_read_ms(photo.polls, NEXT_READ_MS))
+    return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
+
+
+def _already_staged(manifest: Manifest) -> Step:
+    outputs = [output.model_dump(mode="json") for output in manifest.outputs]
+    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id}
+    if manifest.source_asset_id:
+        fields["source_asset_id"] = manifest.source_asset_id
+    return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
+
+
+def _already_paid(photo: Photo, job_id: str, source_asset_id: str | None) -> Step:
+    fields = {"job_id": job_id, "receipt_written": "1", "created_ms": str(photo.now_ms)}
+    if source_asset_id:
+        fields["source_asset_id"] = source_asset_id
+    return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

@@ -1,0 +1,190 @@
+"""The composition root: everything that does I/O is built here, from settings, once a process, on its event loop.
+
+Nothing is made at import and nothing crosses a fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+
+from worker import keys
+from worker.core.cadence import first_read_ms
+from worker.core.decide import Rules
+from worker.core.routes import Route
+from worker.flow.admission import Admission
+from worker.flow.dispatching import Dispatching
+from worker.flow.limits import Budget, Limits
+from worker.katalo.client import KataloClient
+from worker.ledger.ledger import Ledger, kind_of
+from worker.lua import Scripts
+from worker.storage.outputs import OutputFetcher
+from worker.storage.sources import SourceReader
+from worker.storage.store import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.core.photo import Photo
+
+#: However fast the API's clock runs in the sandbox, the delays on this machine stay what they are.
+LEAST_GUARD_MS: Final = 200
+#: What `appendfsync everysec` may lose when the machine goes down, with a margin.
+REDIS_FORGETS_MS: Final = 2_000
+#: Learnt durations are read from Redis at most this often, in seconds.
+DURATIONS_LIFE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What touches Redis only: enough for the CLI and the dispatcher."""
+
+    redis: Redis
+    scripts: Scripts
+    limits: Limits
+    ledger: Ledger
+    admission: Admission
+    dispatching: Dispatching
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """Everything a step may use."""
+
+    account: Account
+    katalo: KataloClient
+    store: ObjectStore
+    sources: SourceReader
+    outputs: OutputFetcher
+    rules: Rules
+    source_mode: str
+    webhook_url: str | None
+    ingest_deadline_ms: int
+    #: A random number in [0, 1) for the spread of waits.
+    jitter: Callable[[], float] = random.random
+    _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account's ledger."""
+        return self.account.ledger
+
+    @property
+    def admission(self) -> Admission:
+        """The account's permission to call."""
+        return self.account.admission
+
+    @property
+    def limits(self) -> Limits:
+        """The account's budgets and cap."""
+        return self.account.limits
+
+    async def first_read_ms(self, photo: Photo, default_ms: int) -> int:
+        """Return when a job of the photo's kind is first read, in ms after its creation, from learnt durations."""
+        kind = kind_of(photo)
+        read_s, histogram = self._durations.get(kind, (float("-inf"), {}))
+        if time.monotonic() - read_s > DURATIONS_LIFE_S:
+            histogram = await self.ledger.durations(kind)
+            self._durations[kind] = (time.monotonic(), histogram)
+        return first_read_ms(histogram, default_ms)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the budgets in force: the settings' windows on the fleet's clock, each with its guard."""
+    guard_ms = int(max(settings.guard_ms / settings.speed, min(settings.guard_ms, LEAST_GUARD_MS)))
+    budgets = {}
+    for route in Route:
+        limit = getattr(settings.limits, route.value)
+        window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
+        budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+
+
+def stream_of(settings: Settings) -> str:
+    """Return the key of the completion stream: the name in `redis+stream://NAME`."""
+    parts = urlsplit(settings.completions_url)
+    return f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+@contextlib.asynccontextmanager
+async def open_account(settings: Settings, account: str = "default") -> AsyncIterator[Account]:
+    """Open what touches Redis only. Raises `redis.exceptions.RedisError` at first use, not here."""
+    redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2)
+    limits = limits_of(settings)
+    forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
+    scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    ledger = Ledger(
+        scripts,
+        account=account,
+        limits=limits,
+        stream=stream_of(settings),
+        stream_length=settings.completions_max_len,
+        retention_ms=int(settings.retention_days * 86_400_000),
+        lease_ms=int(settings.lease_s * 1000),
+    )
+    dispatching = Dispatching(
+        scripts,
+        limits,
+        lease_ms=int(settings.lease_s * 1000),
+        look_ahead=settings.look_ahead or limits.in_flight,
+        ageing_ms=int(settings.ageing_s * 1000),
+        speed=settings.speed,
+    )
+    try:
+        yield Account(
+            redis=redis,
+            scripts=scripts,
+            limits=limits,
+            ledger=ledger,
+            admission=Admission(scripts, limits),
+            dispatching=dispatching,
+        )
+    finally:
+        await redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(settings: Settings, account: str = "default") -> AsyncIterator[Ledger]:
+    """Open the ledger alone: what the CLI uses."""
+    async with open_account(settings, account) as opened:
+        yield opened.ledger
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings, account: str = "default") -> AsyncIterator[Services]:
+    """Open everything a worker needs. Raises StoreError when the store's URL can't be used."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(open_account(settings, account))
+        store = open_store(settings.storage_url)
+        katalo = await stack.enter_async_context(
+            KataloClient(
+                base_url=settings.katalo_base_url,
+                api_key=settings.katalo_api_key.get_secret_value() if settings.katalo_api_key else "",
+                max_connections=2 * settings.hands + 16,
+            )
+        )
+        sources = SourceReader(
+            allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_source_bytes
+        )
+        stack.push_async_callback(sources.aclose)
+        outputs = OutputFetcher(
+            allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_output_bytes
+        )
+        stack.push_async_callback(outputs.aclose)
+        yield Services(
+            account=opened,
+            katalo=katalo,
+            store=store,
+            sources=sources,
+            outputs=outputs,
+            rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
+            source_mode=settings.source_mode,
+            webhook_url=settings.webhook_public_url,
+            ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
+        )

@@ -1,0 +1,1 @@
+"""The user's own object store, the sources that are read and the outputs that are kept."""
