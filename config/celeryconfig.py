@@ -16,6 +16,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
+        "result_backend": None,
         "task_ignore_result": True,
         "task_default_queue": "stagecrew",
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
@@ -25,29 +26,32 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # A thread waits for its batch on the process's event loop; as many as photos that may be worked on at once.
         "worker_pool": "threads",
         "worker_concurrency": settings.hands,
-        # Flower shows tasks by these events.
+        # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,
+        # Flower asks the workers by remote control. Who reaches the broker could do as much anyway.
+        "worker_enable_remote_control": True,
         # Our own logging is set up once, for all processes alike.
         "worker_hijack_root_logger": False,
-        # A worker that starts before its broker waits for it.
+        "worker_redirect_stdouts": False,
+        # A worker that starts before its broker, or loses it, waits for it for as long as it takes.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A dead broker must not hang the dispatcher.
+        # Nor does it drop what it is doing meanwhile: a step that runs on settles in the ledger, not by the broker.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # A dead broker must not hang the dispatcher: what it could not send, it sends after the leases have run out.
         "broker_pool_acquire_timeout": 10,
         "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
         "broker_transport_options": {
-            # Longer than any step: what kombu gives back is stale by then and skipped.
+            # Longer than a message waits for a thread: what kombu gives back is stale by then and skipped.
             "visibility_timeout": 3600,
+            # The sweep for such messages comes every 10 s, not at every tenth sweep as kombu has it.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            # Without these a publish on a dead connection waits for ever.
+            # Without these a publish on a dead connection waits for ever. Unix sockets know no keep-alive.
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
             "socket_keepalive": not settings.broker_url_text.startswith("redis+socket"),
             "health_check_interval": 15,
         },
-        # Nothing here uses another worker's clock or state.
-        "worker_enable_remote_control": True,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
     }

@@ -12,5 +12,5 @@ if _auth is None:
 else:
     basic_auth = [_auth.get_secret_value()]
 port = 5555
-# The tasks list is a window on the latest work, not the truth: `stagecrew status` is.
+# The tasks list is a window on the latest work, not the truth: `stagecrew status` is. 5 KB a task.
 max_tasks = 10000

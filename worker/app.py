@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from celery import Celery
+from typing import Any
+
+from celery import Celery, signals
 
 from config.celeryconfig import celery_settings
 from config.settings import load_settings
+from worker import logs
 from worker.dispatch.bootstep import ProcessStep
 
 settings = load_settings()
@@ -13,3 +16,9 @@ app = Celery("stagecrew", include=["tasks.photo"])
 app.config_from_object(celery_settings(settings))
 app.stagecrew_settings = settings
 app.steps["worker"].add(ProcessStep)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    """Take logging over from Celery, so that every process logs alike and masked."""
+    logs.set_up(settings.log_level, settings.log_format)

@@ -1,32 +1,54 @@
 """The client of all public routes. One attempt a call: it neither sleeps nor retries nor follows redirects.
 
-Writes take the exact bytes to send, so that a repeated call repeats them; their Idempotency-Key is the caller's.
+Writes take the exact bytes to send, so that a repeated call repeats them; their Idempotency-Key is the caller's. Every
+call ends in an answer or in one error of `worker.katalo.errors`, whatever comes back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
+import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from worker.katalo.accounting import BillingPage, UsageSummary, billing_of, usage_of
 from worker.katalo.errors import KataloError, NotSent, OutcomeUnknown, error_from_response
-from worker.katalo.models import BillingPage, Ingest, Job, UsageSummary, billing_of, ingest_of, job_of, usage_of
+from worker.katalo.fields import identifier
+from worker.katalo.models import Ingest, Job, ingest_of, job_of
+from worker.katalo.multipart import multipart_body
+from worker.katalo.transport import in_pieces, pooled_transport, was_never_sent
 
-#: Contract, section 11: suggested limits, in seconds. The deadlines hold for a whole call.
+#: Contract, section 11: suggested limits, in seconds. The last two hold for a whole call.
 CONNECT_S: Final = 5.0
 CALL_S: Final = 30.0
 UPLOAD_S: Final = 120.0
 #: No answer of the API comes near this; a longer one is not read.
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+#: Objects that an answer may be wrapped in.
+_WRAPPERS: Final = ("data", "job", "generation", "ingest", "source_asset")
+#: A shorter key is a word of a test's, which an answer may hold by chance.
+_SHORTEST_KEY: Final = 8
 
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_JSON: Final = "application/json"
+_SOURCES: Final = "/api/v1/source-assets"
+_GENERATIONS: Final = "/api/v1/generations"
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has come of an answer so far; it may break off at any point."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytearray = field(default_factory=bytearray)
+    complete: bool = False
+    too_long: bool = False
 
 
 class KataloClient:
@@ -39,17 +61,33 @@ class KataloClient:
         api_key: str,
         transport: httpx.AsyncBaseTransport | None = None,
         max_connections: int = 100,
+        connect_s: float = CONNECT_S,
+        call_s: float = CALL_S,
+        upload_s: float = UPLOAD_S,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Opens nothing yet. `transport` is the seam for tests; `now` dates a `Retry-After`."""
-        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {api_key}", "Accept": "application/json"},
-            transport=transport or AiohttpTransport(limits=limits),
-            timeout=httpx.Timeout(UPLOAD_S, connect=CONNECT_S, pool=CONNECT_S),
-            follow_redirects=False,
-        )
+        """Open nothing yet. `transport` is the seam for tests; `now` (aware) dates a `Retry-After`.
+
+        Raises ValueError when the key can't stand in a header, or the address is none.
+        """
+        key = api_key.strip()
+        if not (key.isascii() and key.isprintable()):
+            message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
+            raise ValueError(message)
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=base_url,
+                headers={"Authorization": f"Bearer {key}", "Accept": _JSON, "User-Agent": "stagecrew"},
+                transport=transport or pooled_transport(max_connections),
+                # The deadlines of `_call` are what ends a silent answer; only connecting has a limit of its own.
+                timeout=httpx.Timeout(max(call_s, upload_s), connect=connect_s, pool=connect_s),
+                follow_redirects=False,
+            )
+        except httpx.InvalidURL as error:
+            raise ValueError(f"KATALO_BASE_URL is no address: {error}") from None
+        self._key = key
+        self._call_s = call_s
+        self._upload_s = upload_s
         self._now = now
 
     async def __aenter__(self) -> Self:
@@ -64,109 +102,140 @@ class KataloClient:
         """Close all connections."""
         await self._http.aclose()
 
-    async def upload_source(self, content: bytes, filename: str, media_type: str, key: str) -> Ingest:
+    async def upload_source(self, content: bytes, filename: str, media_type: str, idempotency_key: str) -> Ingest:
         """`POST /source-assets` with the image's bytes. Raises KataloError."""
         body, content_type = multipart_body(content, filename, media_type)
-        return await self._take_in(body, content_type, key, UPLOAD_S)
+        return await self._take_in(body, content_type, idempotency_key, self._upload_s)
 
-    async def create_source_from_url(self, body: bytes, key: str) -> Ingest:
+    async def create_source_from_url(self, body: bytes, idempotency_key: str) -> Ingest:
         """`POST /source-assets` with `{"source_url": ...}`. Raises KataloError."""
-        return await self._take_in(body, "application/json", key, CALL_S)
-
-    async def _take_in(self, body: bytes, content_type: str, key: str, deadline_s: float) -> Ingest:
-        name = "POST /source-assets"
-        ingest = ingest_of(await self._write(name, "/api/v1/source-assets", body, content_type, key, deadline_s))
-        if ingest.ingest_id is None and ingest.source_asset_id is None:
-            raise OutcomeUnknown(name, "the answer has no ingest_id")
-        return ingest
+        return await self._take_in(body, _JSON, idempotency_key, self._call_s)
 
     async def ingest(self, ingest_id: str) -> Ingest:
         """`GET /source-assets/{ingest_id}`. Raises KataloError."""
-        return ingest_of(await self._read("GET /source-assets", f"/api/v1/source-assets/{quote(ingest_id, safe='')}"))
+        name = "GET /source-assets"
+        return ingest_of(_about(await self._read(name, f"{_SOURCES}/{_in_path(name, ingest_id)}")))
 
-    async def create_generation(self, body: bytes, key: str) -> Job:
+    async def create_generation(self, body: bytes, idempotency_key: str) -> Job:
         """`POST /generations`; the answer is sure to have a `job_id`. Raises KataloError."""
-        return await self._create("POST /generations", "/api/v1/generations", body, key)
+        return await self._create("POST /generations", _GENERATIONS, body, idempotency_key)
 
-    async def regenerate(self, job_id: str, body: bytes, key: str) -> Job:
+    async def regenerate(self, job_id: str, body: bytes, idempotency_key: str) -> Job:
         """`POST /generations/{job_id}/regenerate`; the answer is sure to have a `job_id`. Raises KataloError."""
-        path = f"/api/v1/generations/{quote(job_id, safe='')}/regenerate"
-        return await self._create("POST /generations/regenerate", path, body, key)
-
-    async def _create(self, name: str, path: str, body: bytes, key: str) -> Job:
-        job = job_of(await self._write(name, path, body, "application/json", key, CALL_S))
-        if job.job_id is None:
-            raise OutcomeUnknown(name, "the answer has no job_id")
-        return job
+        name = "POST /generations/regenerate"
+        path = f"{_GENERATIONS}/{_in_path(name, job_id)}/regenerate"
+        return await self._create(name, path, body, idempotency_key)
 
     async def generation(self, job_id: str) -> Job:
         """`GET /generations/{job_id}`: the truth about a job, with fresh URLs. Raises KataloError."""
-        return job_of(await self._read("GET /generations", f"/api/v1/generations/{quote(job_id, safe='')}"))
+        name = "GET /generations"
+        return job_of(_about(await self._read(name, f"{_GENERATIONS}/{_in_path(name, job_id)}")))
 
     async def usage(self) -> UsageSummary:
         """`GET /usage/summary`. Raises KataloError."""
-        return usage_of(await self._read("GET /usage/summary", "/api/v1/usage/summary"))
+        return usage_of(_about(await self._read("GET /usage/summary", "/api/v1/usage/summary")))
 
     async def billing(self, cursor: str | None = None, *, limit: int = 100) -> BillingPage:
         """`GET /billing/events`: one page of the ledger. Raises KataloError."""
         params = {"limit": str(limit), **({"cursor": cursor} if cursor else {})}
-        return billing_of(await self._read("GET /billing/events", "/api/v1/billing/events", params))
+        found = await self._read("GET /billing/events", "/api/v1/billing/events", params, as_list=True)
+        return billing_of(found if isinstance(found, list) else _about(found))
 
-    async def _write(  # noqa: PLR0913 - the parts of one call
+    async def _take_in(self, body: bytes, content_type: str, key: str, deadline_s: float) -> Ingest:
+        name = "POST /source-assets"
+        ingest = ingest_of(_about(await self._write(name, _SOURCES, body, content_type, key, deadline_s)))
+        if ingest.ingest_id is None and ingest.source_asset_id is None:
+            raise OutcomeUnknown(name, "the answer has no ingest_id", retryable=True)
+        return ingest
+
+    async def _create(self, name: str, path: str, body: bytes, key: str) -> Job:
+        job = job_of(_about(await self._write(name, path, body, _JSON, key, self._call_s)))
+        if job.job_id is None:
+            raise OutcomeUnknown(name, "the answer has no job_id", retryable=True)
+        return job
+
+    async def _write(  # noqa: PLR0917 - the parts of one call, in the order of the request
         self, name: str, path: str, body: bytes, content_type: str, key: str, deadline_s: float
-    ) -> Mapping[str, Any]:
-        headers = {"Idempotency-Key": key, "Content-Type": content_type}
-        return await self._call(name, self._http.build_request("POST", path, content=body, headers=headers), deadline_s)
+    ) -> object:
+        headers = {"Idempotency-Key": key, "Content-Type": content_type, "Content-Length": str(len(body))}
+        try:
+            request = self._http.build_request("POST", path, content=in_pieces(body), headers=headers)
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise NotSent(name, f"the request can't be written ({type(error).__name__})") from None
+        return _json(name, await self._call(name, request, deadline_s))
 
-    async def _read(self, name: str, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        return await self._call(name, self._http.build_request("GET", path, params=params), CALL_S)
+    async def _read(
+        self, name: str, path: str, params: Mapping[str, str] | None = None, *, as_list: bool = False
+    ) -> object:
+        try:
+            request = self._http.build_request("GET", path, params=params)
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise NotSent(name, f"the request can't be written ({type(error).__name__})") from None
+        return _json(name, await self._call(name, request, self._call_s), as_list=as_list)
 
-    async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> Mapping[str, Any]:
+    async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> _Answer:
+        """Send once, and return the whole of a 2xx answer. Raises KataloError for everything else."""
+        answer = _Answer()
+        trouble: Exception | None = None
         try:
             async with asyncio.timeout(deadline_s):
-                response = await self._http.send(request, stream=True)
-                try:
-                    content = await _bounded(name, response)
-                finally:
-                    await response.aclose()
-        except _NOT_SENT as error:
-            message = f"could not connect ({type(error).__name__}); is KATALO_BASE_URL right and the network up?"
-            raise NotSent(name, message, retryable=True) from error
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, OSError) as error:
-            raise OutcomeUnknown(name, f"no usable answer ({type(error).__name__})", retryable=True) from error
-        if not response.is_success:
-            raise error_from_response(name, response.status_code, content, response.headers, self._now())
+                await self._exchange(request, answer)
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            trouble = error
+        if answer.status is None and trouble is not None:
+            if was_never_sent(trouble):
+                raise NotSent(name, f"no connection ({type(trouble).__name__})", retryable=True) from trouble
+            raise OutcomeUnknown(name, f"no answer ({type(trouble).__name__})", retryable=True) from trouble
+        status = answer.status or 0
+        if not httpx.codes.is_success(status):
+            # What was refused stays refused, even if its reason broke off on the way.
+            content = bytes(answer.content)
+            if len(self._key) >= _SHORTEST_KEY:
+                content = content.replace(self._key.encode(), b"***")
+            raise error_from_response(name, status, content, answer.headers, self._now())
+        if answer.too_long:
+            raise OutcomeUnknown(name, f"the answer exceeds {MAX_ANSWER_BYTES} bytes", status=status, retryable=True)
+        if not answer.complete:
+            raise OutcomeUnknown(name, "the answer broke off", status=status, retryable=True) from trouble
+        return answer
+
+    async def _exchange(self, request: httpx.Request, answer: _Answer) -> None:
+        response = await self._http.send(request, stream=True)
         try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise OutcomeUnknown(name, "the answer is not JSON", status=response.status_code, retryable=True) from error
-        if not isinstance(answer, dict):
-            raise OutcomeUnknown(name, "the answer is not an object", status=response.status_code, retryable=True)
-        # Some APIs wrap their objects; an only `data` object is looked into.
-        inner = answer.get("data")
-        return inner if len(answer) == 1 and isinstance(inner, dict) else answer
+            answer.status, answer.headers = response.status_code, response.headers
+            async for piece in response.aiter_bytes():
+                if len(answer.content) + len(piece) > MAX_ANSWER_BYTES:
+                    answer.too_long = True
+                    return
+                answer.content += piece
+            answer.complete = True
+        finally:
+            await response.aclose()
 
 
-async def _bounded(name: str, response: httpx.Response) -> bytes:
-    content = bytearray()
-    async for piece in response.aiter_bytes():
-        content += piece
-        if len(content) > MAX_ANSWER_BYTES:
-            raise OutcomeUnknown(name, f"the answer is longer than {MAX_ANSWER_BYTES} bytes", retryable=True)
-    return bytes(content)
+def _json(name: str, answer: _Answer, *, as_list: bool = False) -> object:
+    """Return the answer's object (or array); numbers with a point stay text where money may be among them."""
+    try:
+        found = json.loads(answer.content, parse_float=str if as_list else None)
+    except (ValueError, RecursionError) as error:
+        raise OutcomeUnknown(name, "the answer is not JSON", status=answer.status, retryable=True) from error
+    if not isinstance(found, dict) and not (as_list and isinstance(found, list)):
+        raise OutcomeUnknown(name, "the answer is not an object", status=answer.status, retryable=True)
+    return found
 
 
-def multipart_body(content: bytes, filename: str, media_type: str) -> tuple[bytes, str]:
-    """Return a multipart body with the one part `file`, and its Content-Type; the same input gives the same bytes."""
-    boundary = f"stagecrew-{hashlib.sha256(content).hexdigest()[:32]}"
-    quoted = filename.replace("\\", "_").replace('"', "_").replace("\r", "_").replace("\n", "_")
-    head = (
-        f"--{boundary}\r\n"
-        f'Content-Disposition: form-data; name="file"; filename="{quoted}"\r\n'
-        f"Content-Type: {media_type}\r\n\r\n"
-    )
-    body = head.encode() + content + f"\r\n--{boundary}--\r\n".encode()
-    return body, f"multipart/form-data; boundary={boundary}"
+def _about(found: object) -> Mapping[str, object]:
+    """Return the object that an answer is about: itself, or the one that it does nothing but wrap."""
+    answer: Mapping[str, object] = found if isinstance(found, dict) else {}
+    inner = next((answer[name] for name in _WRAPPERS if isinstance(answer.get(name), dict)), None)
+    return inner if isinstance(inner, dict) and len(answer) == 1 else answer
+
+
+def _in_path(name: str, path_id: str) -> str:
+    """Return an opaque id as one segment of a path. Raises NotSent when it can't be one."""
+    if identifier(path_id) is None:
+        raise NotSent(name, "the id can't stand in a path")
+    return quote(path_id, safe="")
 
 
 __all__ = ["KataloClient", "KataloError", "multipart_body"]

@@ -3,19 +3,21 @@
     KataloError
     |-- NotSent               certain: no request reached the API
     |-- OutcomeUnknown        it may have: sent, and no usable answer came back
-    |-- ServerTrouble         5xx
-    `-- Refused               4xx: certain that nothing was created
+    |-- ServerTrouble         5xx: it may have taken effect
+    |-- UnexpectedStatus      any status without a class of its own, redirects included
+    `-- Refused               certain that nothing was created
         |-- BadRequest            400
         |-- Unauthorized          401
         |-- Forbidden             403
         |-- NotFound              404
         |-- IdempotencyConflict   409
         |-- ValidationFailed      422
-        |-- RateLimited           429
-        `-- UnexpectedStatus      any other, redirects included
+        `-- RateLimited           429
 
-`error_from_response` builds the right one from any answer, enveloped or not (contract, sections 4 and 12: 22 to 26, 30).
+`error_from_response` builds the right one from any answer, enveloped or not (contract, sections 4 and 12: 22 to 26,
+30). A message names the call, what the API said and what to do; it never holds a key or a signed query.
 """
+# ruff: noqa: N818 - the names say what happened, as the contract does; the base alone says that it is an error
 
 from __future__ import annotations
 
@@ -23,30 +25,42 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from http import HTTPStatus
+from typing import ClassVar, Final
 
+from worker.katalo.fields import filled, flag, identifier
+from worker.katalo.masking import MAX_LOOKED_AT, clean
 from worker.katalo.retry_after import retry_after_s
 
-#: What of an answer's text goes into a message.
-MAX_MESSAGE_CHARACTERS: Final = 300
-#: Without a flag of the API's own these statuses are worth another try (section 12, point 24), and 5xx.
+#: Without a flag of the API's own these statuses are worth another try, and 5xx (section 12, point 24).
 RETRYABLE: Final = frozenset({408, 425, 429})
-#: Never retried at once, whatever the flag says (section 12, point 24).
+#: Never retried at once, whatever the flag says (section 12, point 24): at least this long after, in seconds.
 NEVER_AT_ONCE: Final = frozenset({401, 403, 409, 422})
-#: A refusal with one of these codes is about the request or the key, not about how much is in flight.
-_OWN_CODES: Final = frozenset({"idempotency_conflict", "validation_error", "unauthorized", "forbidden"})
+NOT_AT_ONCE_S: Final = 2.0
+#: The range of statuses with which nothing was created. 408 is not of it: gateways use it for answers that came late.
+_REFUSALS: Final = range(400, 500)
+_SERVER_TROUBLE: Final = 500
+#: Statuses by which the API may say "too much at once" besides 429 (section 12, point 30) ...
+_FLOW_CONTROL: Final = frozenset({403, 409, 422})
+#: ... unless one of these codes says that the request or the key is what is wrong.
+_OWN_CODES: Final = frozenset({"idempotency_conflict", "validation_error", "unauthorized"})
 
-_QUERY = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]*")
-_KEY = re.compile(r"kat_[a-z]+_[A-Za-z0-9._-]+")
-_TAG = re.compile(r"<[^>]*>")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_IN_FLIGHT = re.compile(r"in[\s_-]?flight|concurren|simultaneous|parallel", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_IN_FLIGHT = re.compile(
+    r"in[\s_-]?flight|concurren|simultaneous|in parallel|parallel jobs|active (generation )?jobs|jobs (already )?running",
+    re.IGNORECASE,
+)
+_MESSAGE_FIELDS: Final = ("message", "detail", "error_description", "title", "msg", "reason")
+_DETAIL_FIELDS: Final = ("details", "errors", "fields", "issues")
 
 
 class KataloError(Exception):
     """A call to the Katalo API did not succeed."""
 
-    def __init__(  # noqa: PLR0913 - the facts of one failure
+    #: What the operator can do about it; part of every message.
+    remedy: ClassVar[str] = ""
+
+    def __init__(
         self,
         request: str,
         message: str,
@@ -59,81 +73,116 @@ class KataloError(Exception):
     ) -> None:
         """`request` names the call; `flagged`: the API said `retryable` itself."""
         self.request = request
+        self.message = clean(message)
         self.status = status
         self.code = code
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self._flagged = flagged
-        self._api_message = clean(message)
         seen = f" ({status}{f' {code}' if code else ''})" if status else ""
-        super().__init__(f"{request}: {self._api_message}{seen}")
+        super().__init__(f"{request}: {self.message}{seen}" + (f"; {self.remedy}" if self.remedy else ""))
 
     @property
     def refused(self) -> bool:
         """Whether it is certain that nothing was created."""
-        return isinstance(self, NotSent | Refused)
+        return False
 
     @property
     def is_flow_control(self) -> bool:
         """Whether the API protects itself: nothing is wrong with the request, it may come later."""
-        if self.status == 429:  # noqa: PLR2004
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
             return True
-        return (
-            self.status in {403, 409, 422} and self._flagged and self.retryable and self.code not in _OWN_CODES
-        )
+        return self.status in _FLOW_CONTROL and self._flagged and self.retryable and self.code not in _OWN_CODES
 
     @property
     def in_flight(self) -> bool:
-        """Whether it speaks of too many jobs at once."""
-        return self.is_flow_control and bool(_IN_FLIGHT.search(f"{self.code} {self._api_message}"))
+        """Whether it is flow control that speaks of too many jobs at once: a guess by its code and words."""
+        return self.is_flow_control and bool(_IN_FLIGHT.search(f"{self.code} {self.message}"))
 
 
 class NotSent(KataloError):
-    """No request reached the API: it could not be connected to."""
+    """No request reached the API."""
+
+    remedy = "check KATALO_BASE_URL and the network"
+
+    @property
+    def refused(self) -> bool:
+        """Always: nothing was sent."""
+        return True
 
 
 class OutcomeUnknown(KataloError):
     """The request was sent and no usable answer came back: it may have taken effect."""
 
+    remedy = "repeat it unchanged; a write under the same Idempotency-Key only"
+
 
 class ServerTrouble(KataloError):
     """The API failed (5xx): it may have taken effect."""
+
+    remedy = "repeat it later, unchanged; a write under the same Idempotency-Key only"
+
+
+class UnexpectedStatus(KataloError):
+    """A status that the contract doesn't name; redirects are not followed."""
+
+    remedy = "check that KATALO_BASE_URL is the API's own address"
+
+    @property
+    def refused(self) -> bool:
+        """Only what is a client error for certain."""
+        return self.status in _REFUSALS and self.status != HTTPStatus.REQUEST_TIMEOUT
 
 
 class Refused(KataloError):
     """The API refused the request: nothing was created."""
 
+    @property
+    def refused(self) -> bool:
+        """Always: that is what it says."""
+        return True
+
 
 class BadRequest(Refused):
     """400: the request is malformed."""
 
+    remedy = "correct the request and enqueue the photo again"
+
 
 class Unauthorized(Refused):
-    """401: the key is missing, malformed or revoked; check KATALO_API_KEY."""
+    """401: the key is missing, malformed or revoked."""
+
+    remedy = "check KATALO_API_KEY"
 
 
 class Forbidden(Refused):
-    """403: the organisation is not entitled; check its API access and billing in the Katalo dashboard."""
+    """403: the organisation or its key may not do this."""
+
+    remedy = "check API access and billing of the organisation in the Katalo dashboard"
 
 
 class NotFound(Refused):
     """404: the object is not there for this organisation."""
 
+    remedy = "check that it is of the same organisation as KATALO_API_KEY"
+
 
 class IdempotencyConflict(Refused):
     """409: the key was used with another payload; the original exists."""
+
+    remedy = "look for the original before anything is created again"
 
 
 class ValidationFailed(Refused):
     """422: the settings do not go together; the message says which."""
 
+    remedy = "correct the photo's settings and enqueue it again"
+
 
 class RateLimited(Refused):
     """429: a limit of the key, the organisation or the address."""
 
-
-class UnexpectedStatus(Refused):
-    """Any other status, redirects included."""
+    remedy = "it is sent again later by itself"
 
 
 _BY_STATUS: Final[Mapping[int, type[KataloError]]] = {
@@ -150,44 +199,60 @@ _BY_STATUS: Final[Mapping[int, type[KataloError]]] = {
 def error_from_response(
     request: str, status: int, body: bytes, headers: Mapping[str, str], now: datetime
 ) -> KataloError:
-    """Return the error that an answer other than 2xx is; `now` dates a `Retry-After`."""
+    """Return the error that an answer other than 2xx is; `now` (aware) dates a `Retry-After`. Raises nothing."""
     envelope = _envelope(body)
-    flag = envelope.get("retryable")
-    flagged = isinstance(flag, bool)
-    kind = ServerTrouble if status >= 500 else _BY_STATUS.get(status, UnexpectedStatus)  # noqa: PLR2004
-    retryable = bool(flag) if flagged else status in RETRYABLE or status >= 500  # noqa: PLR2004
-    code = envelope.get("code")
-    message = envelope.get("message")
-    return kind(
+    said = flag(envelope.get("retryable"))
+    failed = status >= _SERVER_TROUBLE
+    kind = ServerTrouble if failed else _BY_STATUS.get(status, UnexpectedStatus)
+    code = identifier(envelope.get("code"))
+    wait_s = retry_after_s(envelope.get("retry_after"), headers.get("retry-after"), now=now)
+    error = kind(
         request,
-        message if isinstance(message, str) and message.strip() else _text(body) or f"answered {status}",
+        _message(envelope) or _text(body) or f"answered {status} without a reason",
         status=status,
-        code=clean(code) if isinstance(code, str) else None,
-        retryable=retryable,
-        retry_after_s=retry_after_s(envelope.get("retry_after"), headers.get("retry-after"), now=now),
-        flagged=flagged,
+        code=(clean(code) or None) if code else None,
+        retryable=said if said is not None else failed or status in RETRYABLE,
+        retry_after_s=wait_s,
+        flagged=said is not None,
     )
+    if status in NEVER_AT_ONCE and error.retryable and not error.is_flow_control:
+        error.retry_after_s = max(NOT_AT_ONCE_S, wait_s or 0.0)
+    return error
 
 
-def clean(text: str) -> str:
-    """Return text of the API's that is fit for a log: short, one line, no markup, no signed query, no key."""
-    text = _KEY.sub("kat_***", _QUERY.sub(r"\1?***", text[: 20 * MAX_MESSAGE_CHARACTERS]))
-    return _CONTROL.sub(" ", text).strip()[:MAX_MESSAGE_CHARACTERS]
-
-
-def _envelope(body: bytes) -> Mapping[str, Any]:
+def _envelope(body: bytes) -> Mapping[str, object]:
+    """Return the part of an answer that has its code and message, in the documented form or a usual other one."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return {}
+    if isinstance(found, str):
+        return {"message": found}
     if not isinstance(found, dict):
         return {}
-    error = found.get("error", found)
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, dict) else {}
+    inner = found.get("error")
+    if isinstance(inner, dict):
+        return inner
+    if isinstance(inner, str):
+        return {**found, "message": filled(found.get("message")) or inner}
+    several = found.get("errors")
+    if isinstance(several, list) and several and isinstance(several[0], dict) and _message(found) is None:
+        return several[0]
+    return found
+
+
+def _message(envelope: Mapping[str, object]) -> str | None:
+    """Return the message with its details, as far as there are any."""
+    message = next((text for name in _MESSAGE_FIELDS if (text := filled(envelope.get(name)))), None)
+    details = next((found for name in _DETAIL_FIELDS if (found := envelope.get(name))), None)
+    if message is None or not isinstance(details, list | dict):
+        return message
+    try:
+        return f"{message} {json.dumps(details, ensure_ascii=False)}"
+    except (ValueError, RecursionError):
+        return message
 
 
 def _text(body: bytes) -> str:
-    text = body[: 20 * MAX_MESSAGE_CHARACTERS].decode("utf-8", "replace")
-    return " ".join(_TAG.sub(" ", text).split())
+    """Return the words of an answer that is a page or bare text."""
+    return clean(_TAG.sub(" ", body[:MAX_LOOKED_AT].decode("utf-8", "replace")))

@@ -10,12 +10,15 @@ from typing import Final
 #: Whatever the API says, a wait is within these, in seconds.
 LEAST_S: Final = 1.0
 LONGEST_S: Final = 300.0
+#: No number or date is longer; a longer text says nothing.
+MAX_CHARACTERS: Final = 64
 
 
 def retry_after_s(*values: object, now: datetime) -> float | None:
-    """Return the longest wait that any of `values` asks for, in seconds; None when none of them says anything.
+    """Return the longest wait that any of `values` asks for, 1 to 300 seconds; None when none of them says anything.
 
-    A number or numeric text is seconds, a date (HTTP or ISO 8601) is until then, all else says nothing.
+    A number or numeric text is seconds, a date (HTTP or ISO 8601, UTC if it names no zone) is until then, all else says
+    nothing. `now` is aware.
     """
     asked = [seconds for value in values if (seconds := _seconds(value, now)) is not None]
     return min(LONGEST_S, max(LEAST_S, *asked)) if asked else None
@@ -26,7 +29,7 @@ def _seconds(value: object, now: datetime) -> float | None:
         return None
     if isinstance(value, int | float):
         return _number(value)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > MAX_CHARACTERS:
         return None
     try:
         return _number(float(value))
@@ -38,7 +41,8 @@ def _number(value: float) -> float | None:
     try:
         number = float(value)
     except OverflowError:
-        return LONGEST_S
+        # An integer beyond any float, the negative ones included.
+        return LONGEST_S if value > 0 else None
     return None if math.isnan(number) or number < 0 else number
 
 

@@ -158,6 +158,19 @@ class Ledger:
         views = await self._views([name[2:] for name in fields if name.startswith("p:")])
         return sorted(views, key=lambda view: view.photo_id)
 
+    async def views(self, photos: Sequence[tuple[str, str]]) -> list[PhotoView]:
+        """Return photos by (listing id, photo id); those that are not in the ledger are left out."""
+        return await self._views([photo_key(listing_id, photo_id) for listing_id, photo_id in photos])
+
+    async def row(self, key: str) -> Photo | None:
+        """Return a photo's row as it stands, or None; it is not leased by this."""
+        found = await self._redis.hgetall(f"{self._scripts.root}p:{key}")
+        return to_photo(key, self.account, found, now_ms=int(found["stage_since_ms"])) if found else None
+
+    async def unused_api(self) -> None:
+        """Say that nothing was ever sent to the API: an empty ledger then has no window to wait for."""
+        await self._redis.set(f"{self._scripts.root}boot", 0, nx=True)
+
     async def _views(self, keys: Sequence[str]) -> list[PhotoView]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:

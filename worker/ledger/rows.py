@@ -67,6 +67,7 @@ def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
         accepted_ms=int(row["accepted_ms"]),
         stage_since_ms=int(row["stage_since_ms"]),
         job_id=row.get("job_id"),
+        restored="restored" in row,
         error_code=row.get("error_code"),
         error_message=row.get("error_message"),
     )

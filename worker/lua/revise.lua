@@ -2,7 +2,7 @@
 -- `reopen`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
   'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
-  'next_request', 'next_fingerprint', 'next_metadata', 'ingest_try'}
+  'next_request', 'next_fingerprint', 'next_metadata', 'ingest_try', 'restored'}
 
 local function restart(root, key, now, was, priority, partner, reopen, changes)
   local row = root .. 'p:' .. key

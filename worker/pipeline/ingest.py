@@ -118,7 +118,7 @@ def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict
 
 def _already_staged(manifest: Manifest) -> Step:
     outputs = [output.model_dump(mode="json") for output in manifest.outputs]
-    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id}
+    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
     if manifest.source_asset_id:
         fields["source_asset_id"] = manifest.source_asset_id
     return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)

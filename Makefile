@@ -1,0 +1,55 @@
+# Every target sets up what it needs by itself: python3 with its venv module and make are enough.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# uv's cache, in the project where there is no home to write to.
+export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
+
+.PHONY: help setup run test check bench chaos docs lock clean
+
+help: ## Print these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(VENV)/.ready ## Make .venv with everything in it, .venv/bin/stagecrew included
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stagecrew needs Python 3.11 or newer; say which: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check 'uv==0.13.9'
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+run: setup ## Stage the sample listings: real worker, real Redis, real HTTP, sandbox API
+	@$(BIN)/stagecrew run examples/listings.jsonl examples/more-listings.csv
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest
+
+check: setup ## Lint, types, floors of the imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure slot use and cost of one run against the sandbox
+	@$(BIN)/python -m bench.fleet
+
+chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
+	@$(BIN)/python -m pytest tests/fleet
+
+docs: setup ## Write the documents that are generated
+	@$(BIN)/python -m config.document
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
+
+lock: setup ## Resolve requirements.lock anew, and what of it an image runs
+	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@$(COMPILE) --constraints requirements.lock -o requirements-run.lock pyproject.toml
+
+clean: ## Remove what `run` leaves: its Redis, its sandbox, its outputs
+	rm -rf .stagecrew stagecrew-output

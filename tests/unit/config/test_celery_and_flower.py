@@ -1,0 +1,60 @@
+"""Celery's and Flower's settings: real ones, and the ones that keep the fleet safe."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from celery.app.defaults import DEFAULTS
+from kombu.transport.redis import Channel
+
+from config.celeryconfig import celery_settings
+from config.settings import load_settings
+
+FLOWER = Path(__file__).parents[3] / "config" / "flowerconfig.py"
+
+
+def test_every_setting_is_one_that_celery_knows() -> None:
+    assert set(celery_settings(load_settings({}))) - set(DEFAULTS) == set()
+
+
+def test_every_transport_option_is_one_that_kombu_takes() -> None:
+    options = celery_settings(load_settings({}))["broker_transport_options"]
+    assert set(options) - set(Channel.from_transport_options) == set()
+
+
+def test_a_message_can_carry_no_code_and_waits_in_nobodys_memory() -> None:
+    app = Celery()
+    app.config_from_object(celery_settings(load_settings({"STAGECREW_HANDS": "9"})))
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.worker_prefetch_multiplier == 1
+    assert app.conf.worker_concurrency == 9
+    assert app.conf.result_backend is None
+
+
+@pytest.mark.parametrize(
+    ("url", "keepalive"), [("unix:///run/redis.sock", False), ("redis://127.0.0.1:6379/0", True)]
+)
+def test_a_socket_gets_no_keepalive_which_redis_py_would_refuse(url: str, keepalive: bool) -> None:
+    options = celery_settings(load_settings({"STAGECREW_REDIS_URL": url}))["broker_transport_options"]
+    assert options["socket_keepalive"] is keepalive
+
+
+def test_flower_without_a_password_listens_to_this_machine_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STAGECREW_FLOWER_AUTH", raising=False)
+    settings = runpy.run_path(str(FLOWER))
+    assert settings["address"] == "127.0.0.1"
+    assert "basic_auth" not in settings
+
+
+def test_flower_with_a_password_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STAGECREW_FLOWER_AUTH", "me:secret")
+    settings = runpy.run_path(str(FLOWER))
+    assert settings["basic_auth"] == ["me:secret"]
+    assert "address" not in settings

@@ -1,0 +1,34 @@
+"""The command line, one command a file. Imports of a command are its own, so that `stagecrew --help` stays fast."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+
+from worker.cli.enqueue import enqueue
+from worker.cli.exits import EPILOG
+from worker.cli.failed import failed
+from worker.cli.replay import replay
+from worker.cli.run import run
+from worker.cli.sandbox import sandbox
+from worker.cli.status import status
+from worker.cli.watch import watch
+from worker.cli.worker import worker
+
+app: Final = typer.Typer(
+    name="stagecrew",
+    help="Has property photos virtually staged by the Katalo API, each exactly once.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (run, enqueue, status, watch, worker, sandbox, failed, replay):
+    app.command(epilog=EPILOG)(_command)
+
+
+def main() -> None:
+    """Run the command line; the console script `stagecrew`."""
+    app(prog_name="stagecrew")

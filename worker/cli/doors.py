@@ -1,0 +1,160 @@
+"""The way from a command to the ledger, with every trouble on it turned into one line and an exit code.
+
+`Doors` is the seam: tests give a command other doors as its context object, and nothing is patched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import typer
+
+from worker.cli import exits
+from worker.cli.state_folder import StateFolderBusy, folder_of, has_redis_url
+from worker.cli.terminal import stop
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.core.photo import NewListing, Stage
+    from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
+
+
+T = TypeVar("T")
+
+
+class LedgerPort(Protocol):
+    """What the CLI needs of the ledger; `worker.ledger.ledger.Ledger` is it. All may raise RedisError."""
+
+    async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
+        """Accept listings; the same again changes nothing."""
+
+    async def snapshot(self) -> Snapshot:
+        """Return the account in one picture."""
+
+    async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
+        """Return the newest photos of a held or failed stage."""
+
+    async def listing(self, listing_id: str) -> list[PhotoView]:
+        """Return all photos of a listing."""
+
+    async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
+        """Send held photos on their way again."""
+
+    async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
+        """Return completion messages after a stream id."""
+
+
+@contextlib.asynccontextmanager
+async def _open_ledger(settings: Settings) -> AsyncIterator[LedgerPort]:
+    from worker.services import open_ledger  # noqa: PLC0415 - half a second that `--help` must not pay
+
+    async with open_ledger(settings) as ledger:
+        yield ledger
+
+
+def _load_settings() -> Settings:
+    from config.settings import load_settings  # noqa: PLC0415 - as above
+
+    return load_settings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Where a command gets its settings and its ledger."""
+
+    load_settings: Callable[[], Settings] = _load_settings
+    open_ledger: Callable[[Settings], AbstractAsyncContextManager[LedgerPort]] = _open_ledger
+
+
+def doors_of(context: typer.Context) -> Doors:
+    """Return the command's doors: the real ones unless a test gave others."""
+    return context.obj if isinstance(context.obj, Doors) else Doors()
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """Return the settings, or end the command with every problem they have."""
+    from config.settings import SettingsError  # noqa: PLC0415 - as above
+
+    try:
+        return doors_of(context).load_settings()
+    except SettingsError as error:
+        stop(f"the settings can't be used:\n{error}")
+
+
+@contextlib.contextmanager
+def reachable(settings: Settings) -> Iterator[Settings]:
+    """Give the settings with which the ledger is found.
+
+    Without STAGECREW_REDIS_URL that is the Redis in the state folder, started for as long as the command takes when no
+    `stagecrew run` has it; where no run has ever been, it is the setting's default.
+    """
+    if has_redis_url(settings):
+        yield settings
+        return
+    # The kind of run that was last here, by what the settings would start now first.
+    kinds = (settings.katalo_api_key is None, settings.katalo_api_key is not None)
+    found = [folder for kind in kinds if (folder := folder_of(settings, sandbox=kind)).note()]
+    if not found:
+        yield settings
+        return
+    from pydantic import SecretStr  # noqa: PLC0415 - as above
+
+    from worker.embedded.redis_server import RedisNotStarted, embedded_redis  # noqa: PLC0415
+
+    folder = found[0]
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(folder.lock())
+            url = stack.enter_context(embedded_redis(folder.redis)).url
+        except StateFolderBusy:
+            # A run has the folder, and with it the server: a second server on its data would spoil them.
+            url = note.redis_url if (note := folder.note()) else settings.redis_url_text
+        except RedisNotStarted as error:
+            stop(str(error))
+        speed = note.speed if (note := folder.note()) else settings.speed
+        yield settings.model_copy(update={"redis_url": SecretStr(url), "speed": speed})
+
+
+def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]]) -> T:
+    """Run `work` on the open ledger; no Redis ends the command with a line that says which and what to do."""
+    from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+    doors = doors_of(context)
+
+    async def opened(settings: Settings) -> T:
+        async with doors.open_ledger(settings) as ledger:
+            return await work(ledger)
+
+    with reachable(settings_of(context)) as settings:
+        try:
+            return asyncio.run(opened(settings))
+        except (RedisError, OSError) as error:
+            stop(no_redis(settings, error))
+        except KeyboardInterrupt:
+            raise typer.Exit(exits.INTERRUPTED) from None
+
+
+def no_redis(settings: Settings, error: Exception) -> str:
+    """Return what to say when Redis does not answer as it should; without its password."""
+    from worker.logs import mask_text  # noqa: PLC0415 - as above
+
+    where = mask_text(settings.redis_url_text)
+    said = mask_text(str(error)) or type(error).__name__
+    return f"Redis at {where} does not do its work: {said}\nStart it or set STAGECREW_REDIS_URL; `stagecrew doctor` looks closer."
+
+
+def jsonable(value: object) -> object:
+    """Return a view of the ledger as plain JSON data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value

@@ -1,0 +1,60 @@
+"""`stagecrew enqueue`: hands photos to the fleet; bad records are reported by line and field, the good ones go on."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import exits
+from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.terminal import complain, count, say
+
+if TYPE_CHECKING:
+    from worker.core.photo import NewListing
+    from worker.ledger.snapshot import Enqueued
+
+#: What each verdict means, for people; the words are those of `worker.ledger.snapshot.Verdict`.
+_MEANING = {
+    "accepted": "new: will be staged",
+    "same": "known already: nothing changed",
+    "revised": "another request than before: will be staged anew",
+    "queued_revision": "another request than before: follows the job that is paid for",
+    "held": "failed or held before: `stagecrew failed` says why, `stagecrew replay` tries again",
+}
+
+
+def enqueue(
+    context: typer.Context,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="JSON Lines, CSV or a folder of pictures; - is standard input.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Hand photos to the fleet. The same record again changes nothing, so sending it twice is safe."""
+    from worker.cli.intake import Reading, enqueue_all  # noqa: PLC0415 - `--help` must not wait for it
+
+    reading = Reading(sources=sources, report=complain)
+    verdicts: Counter[str] = Counter()
+
+    def counted(_some: list[NewListing], answers: list[Enqueued]) -> None:
+        verdicts.update(str(answer.verdict) for answer in answers)
+
+    async def work(ledger: LedgerPort) -> None:
+        await enqueue_all(ledger, reading, counted)
+
+    with_ledger(context, work)
+    if as_json:
+        counts = {verdict: verdicts.get(verdict, 0) for verdict in _MEANING}
+        say(json.dumps({"listings": reading.listings, "photos": counts, "bad_records": reading.bad}))
+    else:
+        say(f"{count(sum(verdicts.values()), 'photo')} of {count(reading.listings, 'listing')}")
+        for verdict, meaning in _MEANING.items():
+            if verdicts.get(verdict):
+                say(f"  {verdicts[verdict]:>7,}  {verdict:<16} {meaning}")
+        if reading.bad:
+            complain(f"{count(len(reading.bad), 'bad record')} left out; correct and send them again")
+    if reading.bad:
+        raise typer.Exit(exits.TROUBLE)

@@ -1,0 +1,41 @@
+"""`stagecrew failed`: the photos that wait for a person, and why."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from worker.cli.doors import jsonable, with_ledger
+from worker.cli.terminal import console, count, say
+
+
+class Held(StrEnum):
+    """Stages that wait for a person."""
+
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    PARKED = "parked"
+
+
+def failed(
+    context: typer.Context,
+    stage: Annotated[Held, typer.Option(help="Which kind.")] = Held.FAILED,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many, the newest first.")] = 100,
+) -> None:
+    """List failed, uncertain or parked photos, the newest first, each with its reason."""
+    from worker.cli.tables import photo_table  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.core.photo import Stage  # noqa: PLC0415
+
+    views = with_ledger(context, lambda ledger: ledger.photos(Stage(stage.value), limit=limit))
+    if as_json:
+        say(json.dumps(jsonable(views)))
+    elif not views:
+        say(f"no photo is {stage.value}")
+    else:
+        console().print(photo_table(views))
+        more = f" (the newest; --limit shows more than {limit:,})" if len(views) == limit else ""
+        say(f"{count(len(views), 'photo')} {stage.value}{more}")

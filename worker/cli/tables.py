@@ -1,0 +1,127 @@
+"""Tables of what the ledger shows: stages, budgets, partners, workers, photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.terminal import harmless
+from worker.core.photo import Stage
+from worker.ledger.snapshot import PhotoView, Snapshot
+
+#: Routes as people call them.
+ROUTES: Final[Mapping[str, str]] = {
+    "source_assets": "sources taken in",
+    "generations": "jobs created",
+    "regenerate": "jobs regenerated",
+    "generation_reads": "jobs read",
+    "ingest_reads": "ingests read",
+    "source_fetches": "sources fetched by the API",
+    "usage": "usage read",
+    "billing": "billing read",
+}
+
+
+def one_line(snapshot: Snapshot, words: Mapping[Stage, str]) -> str:
+    """Return the stages on the way and the slots in one line."""
+    stages = "  ".join(f"{word} {snapshot.stages.get(stage, 0)}" for stage, word in words.items())
+    return f"{stages}  slots {snapshot.slots_used}/{snapshot.slots_cap}"
+
+
+def budget_table(snapshot: Snapshot, *, only_used: bool = False) -> Table:
+    """Return the budgets: grants in the window now, the pause if there is one, and totals."""
+    table = _table("budget", ">used", ">of", ">window", ">granted", ">refused", "paused")
+    for budget in snapshot.budgets:
+        if only_used and not (budget.granted_total or budget.paused_ms):
+            continue
+        _row(
+            table,
+            ROUTES.get(budget.route, budget.route),
+            f"{budget.used:,}",
+            f"{budget.count:,}",
+            f"{budget.window_ms / 1000:g} s",
+            f"{budget.granted_total:,}",
+            f"{budget.refused_total:,}" if budget.refused_total else "",
+            f"{budget.paused_ms / 1000:.1f} s" if budget.paused_ms else "",
+        )
+    return table
+
+
+def stage_table(snapshot: Snapshot) -> Table:
+    """Return how many photos are in which stage."""
+    table = _table("stage", ">photos")
+    for stage in Stage:
+        if photos := snapshot.stages.get(stage, 0):
+            _row(table, str(stage), f"{photos:,}")
+    if not table.row_count:
+        _row(table, "(no photos)", "0")
+    return table
+
+
+def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
+    """Return the partners with the most photos on their way, and how they stand."""
+    table = _table("partner", ">waiting", ">at work", ">done", ">failed", ">held")
+    by_size = sorted(snapshot.partners.items(), key=lambda item: -sum(item[1].values()))
+    for partner, stages in by_size[:limit]:
+        _row(table, partner, *(f"{_sum(stages, group):,}" for group in _GROUPS))
+    if len(by_size) > limit:
+        _row(table, f"({len(by_size) - limit} more)")
+    return table
+
+
+def worker_table(snapshot: Snapshot) -> Table:
+    """Return the live workers."""
+    table = _table("worker", ">busy", ">hands", "release", ">seen", "")
+    for worker in snapshot.workers:
+        seen, leads = f"{worker.seen_ms_ago / 1000:.1f} s ago", "leads" if worker.name == snapshot.leader else ""
+        _row(table, worker.name, str(worker.busy), str(worker.hands), worker.version, seen, leads)
+    return table
+
+
+def photo_table(views: Iterable[PhotoView]) -> Table:
+    """Return photos with where they are and why."""
+    table = _table("listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason")
+    for view in views:
+        reason = ": ".join(part for part in (view.error_code, view.error_message) if part)
+        since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        _row(
+            table,
+            view.listing_id,
+            view.photo_id,
+            str(view.stage),
+            since,
+            str(view.attempt),
+            str(view.revision),
+            view.job_id or "",
+            reason,
+        )
+    return table
+
+
+_GROUPS: Final = (
+    (Stage.ACCEPTED, Stage.INGESTED),
+    (Stage.INGESTING, Stage.CREATING, Stage.GENERATING, Stage.STORING, Stage.ANNOUNCING),
+    (Stage.DONE,),
+    (Stage.FAILED, Stage.CANCELLED),
+    (Stage.PARKED, Stage.UNCERTAIN),
+)
+
+
+def _sum(stages: Mapping[Stage, int], group: tuple[Stage, ...]) -> int:
+    return sum(stages.get(stage, 0) for stage in group)
+
+
+def _row(table: Table, *cells: str) -> None:
+    table.add_row(*(Text(harmless(cell)) for cell in cells))
+
+
+def _table(*columns: str, **options: Any) -> Table:
+    """Return a bare table; a column whose name begins with `>` is set to the right. Cells are text, never markup."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", **options)
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return table

@@ -1,0 +1,58 @@
+"""What commands print: tables and lines on standard output, troubles on standard error; NO_COLOR is honoured by rich."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import typer
+
+from worker.cli import exits
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Columns of a table that no terminal shows: a file or pipe has no width, and nothing should be cut there.
+_PIPE_COLUMNS: Final = 160
+
+
+def console() -> Console:
+    """Return where tables go."""
+    from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
+
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    return Console(highlight=False, width=width)
+
+
+def say(text: str = "") -> None:
+    """Print a line for people; flushed, because a pipe's reader wants it now."""
+    typer.echo(text)
+    sys.stdout.flush()
+
+
+def complain(text: str) -> None:
+    """Print a line about a trouble."""
+    typer.echo(text, err=True)
+
+
+def stop(text: str, code: int = exits.USAGE) -> NoReturn:
+    """End the command with a line about the trouble, without a traceback."""
+    complain(text)
+    raise typer.Exit(code)
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 photo`, `2 photos`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people read it: `0:42`, `12:05`, `3:07:09`."""
+    whole = max(0, int(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def harmless(text: str) -> str:
+    """Return text of other people without characters that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

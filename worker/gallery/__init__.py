@@ -1,0 +1,5 @@
+"""The before/after page: one file that needs nothing else."""
+
+from worker.gallery.page import GalleryPhoto, build_gallery
+
+__all__ = ["GalleryPhoto", "build_gallery"]
