@@ -123,9 +123,12 @@ def test_two_that_come_at_once_start_one_server(tmp_path: Path) -> None:
 
 
 def test_a_strangers_server_is_not_taken_for_ours(tmp_path: Path) -> None:
-    with embedded_redis(tmp_path / "theirs", tcp=True) as theirs:
+    theirs = start_redis(tmp_path / "theirs", tcp=True)
+    try:
         with pytest.raises(RedisNotStarted, match="another Redis"):
             start_redis(tmp_path / "ours", port=theirs.port)
+    finally:
+        theirs.stop()
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:

@@ -142,10 +142,10 @@ def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T
 
 def no_redis(settings: Settings, error: Exception) -> str:
     """Return what to say when Redis does not answer as it should; without its password."""
-    from worker.logs import mask_text  # noqa: PLC0415 - as above
+    from worker.logs import mask  # noqa: PLC0415 - as above
 
-    where = mask_text(settings.redis_url_text)
-    said = mask_text(str(error)) or type(error).__name__
+    where = mask(settings.redis_url_text)
+    said = mask(str(error)) or type(error).__name__
     return f"Redis at {where} does not do its work: {said}\nStart it or set STAGECREW_REDIS_URL; `stagecrew doctor` looks closer."
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from worker.cli.crew import RunningSandbox, start_sandbox
 from worker.cli.state_folder import RunNote, StateFolder, folder_of, has_redis_url
 from worker.embedded.redis_server import embedded_redis
-from worker.logs import mask_text
+from worker.logs import mask
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -48,10 +48,10 @@ class Surroundings:
         if self.embedded:
             lines.append(f"own Redis, its data in {self.folder.redis}; logs in {self.folder.logs}")
         else:
-            lines.append(f"Redis at {mask_text(self.settings.redis_url_text)}; logs in {self.folder.logs}")
+            lines.append(f"Redis at {mask(self.settings.redis_url_text)}; logs in {self.folder.logs}")
             if self.sandbox is not None:
                 lines.append("note: that Redis's ledger now has the sandbox's photos; use another one for real photos")
-        lines.append(f"outputs go to {mask_text(self.settings.storage_url)}")
+        lines.append(f"outputs go to {mask(self.settings.storage_url)}")
         return lines
 
     def position(self) -> str | None:

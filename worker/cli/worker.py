@@ -15,35 +15,25 @@ def worker(
     hands: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Photos it works on at once; STAGECREW_HANDS unless given.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Its name; the host's is added.")] = "stagecrew",
+    name: Annotated[str, typer.Option(help="Its name in the fleet, completed by the host's; the process id unless given.")] = "",
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C; then it finishes what it is doing. Start as many as you like."""
     # The app reads its settings from the environment, so that every way to start it is the same.
     if hands is not None:
         os.environ["STAGECREW_HANDS"] = str(hands)
     settings = settings_of(context)
-    # Containers run as root; Celery's warning about it means pickled messages, and ours are JSON.
+    # Containers run as root; Celery warns of it because of pickled messages, and ours are JSON.
     os.environ.setdefault("C_FORCE_ROOT", "1")
 
-    from celery import signals  # noqa: PLC0415 - `--help` must not wait for it
-
-    from worker.logs import setup  # noqa: PLC0415
-
-    def set_up_logs(**_: object) -> None:
-        setup(level=settings.log_level, format=settings.log_format)
-
-    set_up_logs()
-    # Whoever answers this signal keeps Celery from setting up logs of its own.
-    signals.setup_logging.connect(set_up_logs, weak=False)
-
-    from worker.app import app  # noqa: PLC0415
+    from worker.app import app  # noqa: PLC0415 - `--help` must not wait for it, and settings are read at import
 
     app.worker_main(
         [
+            "--quiet",
             "worker",
             *("--pool", "threads"),
             *("--concurrency", str(settings.hands)),
-            *("--hostname", f"{name}@%h"),
+            *("--hostname", f"{name or f'stagecrew-{os.getpid()}'}@%h"),
             *("--loglevel", settings.log_level),
             "--without-mingle",
             "--without-gossip",

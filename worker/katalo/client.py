@@ -183,9 +183,12 @@ class KataloClient:
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             trouble = error
         if answer.status is None and trouble is not None:
+            # The transport's own word for it may be wrong (see worker.katalo.transport); its cause's is not.
+            seen = type(trouble.__cause__ or trouble).__name__
             if was_never_sent(trouble):
-                raise NotSent(name, f"no connection ({type(trouble).__name__})", retryable=True) from trouble
-            raise OutcomeUnknown(name, f"no answer ({type(trouble).__name__})", retryable=True) from trouble
+                message = f"could not connect ({seen}); check KATALO_BASE_URL and the network"
+                raise NotSent(name, message, retryable=True) from trouble
+            raise OutcomeUnknown(name, f"no answer ({seen})", retryable=True) from trouble
         status = answer.status or 0
         if not httpx.codes.is_success(status):
             # What was refused stays refused, even if its reason broke off on the way.

@@ -47,7 +47,7 @@ _OWN_CODES: Final = frozenset({"idempotency_conflict", "validation_error", "unau
 
 _TAG = re.compile(r"<[^<>]*>")
 _IN_FLIGHT = re.compile(
-    r"in[\s_-]?flight|concurren|simultaneous|in parallel|parallel jobs|active (generation )?jobs|jobs (already )?running",
+    r"in[\s_-]?flight|concurren|simultaneous|in parallel|parallel jobs|active (generation )?jobs|jobs (are )?running",
     re.IGNORECASE,
 )
 _MESSAGE_FIELDS: Final = ("message", "detail", "error_description", "title", "msg", "reason")
@@ -102,8 +102,6 @@ class KataloError(Exception):
 
 class NotSent(KataloError):
     """No request reached the API."""
-
-    remedy = "check KATALO_BASE_URL and the network"
 
     @property
     def refused(self) -> bool:
@@ -226,19 +224,15 @@ def _envelope(body: bytes) -> Mapping[str, object]:
         found = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    if isinstance(found, str):
-        return {"message": found}
     if not isinstance(found, dict):
-        return {}
+        return {"message": found}
     inner = found.get("error")
-    if isinstance(inner, dict):
-        return inner
     if isinstance(inner, str):
-        return {**found, "message": filled(found.get("message")) or inner}
+        inner = {**found, "message": filled(found.get("message")) or inner}
     several = found.get("errors")
-    if isinstance(several, list) and several and isinstance(several[0], dict) and _message(found) is None:
-        return several[0]
-    return found
+    if inner is None and isinstance(several, list) and several and _message(found) is None:
+        inner = several[0]
+    return inner if isinstance(inner, dict) else found
 
 
 def _message(envelope: Mapping[str, object]) -> str | None:

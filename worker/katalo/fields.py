@@ -1,4 +1,4 @@
-"""Single fields of an answer, read leniently: a field of another type than expected is absent, and nothing is raised."""
+"""Single fields of an answer, read leniently: one of another type than expected is absent, and nothing is raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of the API's made fit for messages and logs: one short line without keys, signed queries or control characters."""
+"""Text of the API's made fit for messages and logs: one short line, no keys, signed queries or control characters."""
 
 from __future__ import annotations
 

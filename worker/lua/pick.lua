@@ -40,7 +40,10 @@ local function slots_free(root, now, cap, probe_ms)
     if limit >= cap then redis.call('DEL', root .. 'cap') end
     cap = math.min(cap, limit)
   end
-  return cap - redis.call('ZCARD', root .. 'slots')
+  -- Creates on their way will take a slot each, but for repeated ones, which have kept theirs.
+  local sent = root .. 'unadmitted:create_generation'
+  local kept = redis.call('ZINTERCARD', 2, sent, root .. 'slots')
+  return cap - redis.call('ZCARD', root .. 'slots') - (redis.call('ZCARD', sent) - kept)
 end
 
 -- Photos between the backlog of sources and a slot.

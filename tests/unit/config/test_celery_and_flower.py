@@ -34,9 +34,7 @@ def test_a_message_can_carry_no_code_and_waits_in_nobodys_memory() -> None:
     assert app.conf.result_backend is None
 
 
-@pytest.mark.parametrize(
-    ("url", "keepalive"), [("unix:///run/redis.sock", False), ("redis://127.0.0.1:6379/0", True)]
-)
+@pytest.mark.parametrize(("url", "keepalive"), [("unix:///run/redis.sock", False), ("redis://127.0.0.1:6379/0", True)])
 def test_a_socket_gets_no_keepalive_which_redis_py_would_refuse(url: str, keepalive: bool) -> None:
     options = celery_settings(load_settings({"STAGECREW_REDIS_URL": url}))["broker_transport_options"]
     assert options["socket_keepalive"] is keepalive

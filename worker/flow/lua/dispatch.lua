@@ -66,7 +66,7 @@ local function backlog(kind, step, free)
 end
 
 for _, step in ipairs({'announce', 'store_outputs'}) do due(step, room(step)) end
-local slots = slots_free(root, now, set.cap, set.probe_ms) - redis.call('ZCARD', root .. 'unadmitted:create_generation')
+local slots = slots_free(root, now, set.cap, set.probe_ms)
 local creates = due('create_generation', room('create_generation'))
 backlog('generation', 'create_generation', math.min(creates, slots))
 local reads = room('poll_generation')

@@ -1,0 +1,170 @@
+"""An account on a real Redis whose clock the test pushes: nothing here waits for time to pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from worker import keys
+from worker.core.photo import NewListing, NewPhoto, Photo, Stage, StepName
+from worker.core.request import canonical_request
+from worker.core.routes import Route
+from worker.core.step import Ending, Step
+from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
+from worker.flow.limits import Budget, Limits
+from worker.ledger.ledger import Ledger
+from worker.ledger.snapshot import Enqueued, Snapshot
+from worker.lua import Scripts
+
+START_MS = 1_800_000_000_000
+WINDOW_MS = 10_000
+LEASE_MS = 5_000
+STREAM = "completions"
+
+
+@dataclass
+class Account:
+    """One account, driven step by step; `clock_ms` is what its Redis takes the time to be."""
+
+    redis: Redis
+    clock_ms: int = START_MS
+    limit: int = 10
+    in_flight: int = 3
+    look_ahead: int = 100
+    open: dict[str, Photo] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
+        budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=1_000)
+        self.ledger = Ledger(
+            scripts,
+            account="default",
+            limits=self.limits,
+            stream=STREAM,
+            stream_length=1_000,
+            retention_ms=86_400_000,
+            lease_ms=LEASE_MS,
+        )
+        self.admission = Admission(scripts, self.limits)
+        self.dispatching = Dispatching(
+            scripts, self.limits, lease_ms=LEASE_MS, look_ahead=self.look_ahead, ageing_ms=600_000, speed=1
+        )
+        self.push(0)
+
+    def push(self, ms: int) -> None:
+        """Let `ms` go by."""
+        self.clock_ms += ms
+        for part in (self.ledger, self.admission, self.dispatching):
+            part.clock = str(self.clock_ms)
+
+    async def begin(self, *, hands: int = 100) -> None:
+        """Start an account that never sent anything, with one worker."""
+        await self.ledger.unused_api()
+        await self.beat("worker-1", hands=hands)
+
+    async def beat(self, worker: str, *, hands: int = 100) -> None:
+        """Let a worker say that it lives."""
+        await self.admission.heartbeat(worker, hands=hands, busy=0, version="1")
+
+    async def enqueue(self, listing: str, count: int, *, style: str = "modern", **more: Any) -> list[Enqueued]:
+        """Enqueue a listing of `count` photos."""
+        photos = tuple(
+            NewPhoto(
+                photo_id=f"photo-{number}",
+                request=canonical_request(source=f"/{listing}/{number}.jpg", mode="refurnish", style_preset=style),
+                metadata={},
+            )
+            for number in range(count)
+        )
+        return await self.ledger.enqueue([NewListing(listing_id=listing, photos=photos, metadata={}, **more)])
+
+    async def dispatch(self, worker: str = "worker-1") -> tuple[Dispatched, ...]:
+        """Return what the leader sends out now."""
+        orders = await self.dispatching.dispatch(worker)
+        assert isinstance(orders, Orders)
+        return orders.photos
+
+    async def follows(self, worker: str) -> bool:
+        """Say whether somebody else leads."""
+        return isinstance(await self.dispatching.dispatch(worker), Follow)
+
+    async def take(self, sent: Dispatched) -> Photo:
+        """Open a lease as a worker does."""
+        batch = await self.ledger.open(sent.step, [(sent.key, sent.token)])
+        assert len(batch.opened) == 1, "the lease is stale"
+        return batch.opened[0].photo
+
+    async def settle(self, photo: Photo, stage: Stage, ending: Ending = Ending.GO, **more: Any) -> bool:
+        """Settle a step."""
+        return await self.ledger.settle(photo, Step(ending=ending, stage=stage, **more))
+
+    async def admit(self, photo: Photo, route: Route, **more: Any) -> Granted | Wait | Stale:
+        """Ask for one call."""
+        return await self.admission.admit(photo, [self.limits.budgets[route]], **more)
+
+    async def advance(self, stage: Stage, *, until: Stage) -> list[Photo]:
+        """Take all that is sent out for `stage`'s step to `until`; return those photos."""
+        taken = []
+        for sent in await self.dispatch():
+            photo = await self.take(sent)
+            assert photo.stage is stage
+            await self.settle(photo, until)
+            taken.append(photo)
+        return taken
+
+    async def create(self, sent: Dispatched) -> Photo:
+        """Take a slot and send a create, as a worker does; return the photo as it was opened."""
+        photo = await self.take(sent)
+        answer = await self.admit(
+            photo, Route.GENERATIONS, takes_slot=True, intent={"body": "{}", "idempotency_key": "k"}, stage=Stage.CREATING
+        )
+        assert isinstance(answer, Granted)
+        return photo
+
+    async def snapshot(self) -> Snapshot:
+        """Return the picture that `status` shows."""
+        return await self.ledger.snapshot()
+
+    async def events(self) -> list[str]:
+        """Return the completion messages."""
+        return [event for _, event in await self.ledger.completions()]
+
+
+Story = Callable[[Account], Coroutine[Any, Any, None]]
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def tell(redis_url: str) -> Iterator[Tell]:
+    """Run a story about an account on an empty Redis, and check afterwards that every key is one of the documented."""
+
+    def run(story: Story, **settings: Any) -> None:
+        async def live() -> None:
+            async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as redis:
+                await story(Account(redis, **settings))
+                await _keys_are_documented(redis)
+
+        asyncio.run(live())
+
+    yield run
+
+
+async def _keys_are_documented(redis: Redis) -> None:
+    documented = keys.__doc__ or ""
+    for key in await redis.keys("*"):
+        if key == STREAM:
+            continue
+        root = keys.root("default")
+        assert key.startswith(root), f"{key} is not below the account's root"
+        name = key.removeprefix(root).partition(":")[0]
+        assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
+
+
+STEPS = {step.value for step in StepName}

@@ -1,0 +1,281 @@
+"""Flow control: exact budgets, slots that belong to photos, fair turns, one leader, hands, restarts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.redis.conftest import LEASE_MS, WINDOW_MS, Account, Tell
+from worker.core.photo import Stage, StepName
+from worker.core.routes import Route
+from worker.core.step import Ending
+from worker.flow.admission import Granted, Wait
+
+
+def test_a_budget_holds_in_every_sliding_window(tell: Tell) -> None:
+    """Grants are asked for as fast as they can be, at odd times, over many windows."""
+
+    async def story(account: Account) -> None:
+        await account.begin(hands=1000)
+        await account.enqueue("a", 100)
+        granted: list[int] = []
+        waiting = []
+        for turn in range(400):
+            account.push(137 + 61 * (turn % 7))
+            await account.beat("worker-1", hands=1000)
+            waiting += [await account.take(sent) for sent in await account.dispatch()]
+            for photo in list(waiting):
+                answer = await account.admit(photo, Route.SOURCE_ASSETS)
+                if isinstance(answer, Granted):
+                    granted.append(account.clock_ms)
+                    await account.settle(photo, Stage.DONE)
+                else:
+                    await account.settle(photo, Stage.ACCEPTED, Ending.BACKLOG, delay_ms=0)
+                waiting.remove(photo)
+        assert len(granted) == 100
+        for start in granted:
+            assert sum(start <= time < start + WINDOW_MS for time in granted) <= account.limit
+
+    tell(story)
+
+
+def test_asking_twice_with_one_token_spends_one_grant(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        [sent] = await account.dispatch()
+        photo = await account.take(sent)
+        for _ in range(3):
+            assert isinstance(await account.admit(photo, Route.SOURCE_ASSETS), Granted)
+        budget = next(b for b in (await account.snapshot()).budgets if b.route == "source_assets")
+        assert (budget.used, budget.granted_total) == (1, 1)
+
+    tell(story)
+
+
+def test_all_limits_of_a_call_are_taken_together_or_none(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 2)
+        await account.admission.refused(Route.SOURCE_FETCHES.value, 5_000)
+        first, _ = [await account.take(sent) for sent in await account.dispatch()]
+        both = [account.limits.budgets[Route.SOURCE_ASSETS], account.limits.budgets[Route.SOURCE_FETCHES]]
+        assert await account.admission.admit(first, both) == Wait(ms=5_000)
+        budget = next(b for b in (await account.snapshot()).budgets if b.route == "source_assets")
+        assert budget.used == 0
+
+    tell(story)
+
+
+def test_no_more_slots_are_taken_than_the_cap_and_only_a_settled_end_gives_one_back(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 6)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        creating = [await account.create(sent) for sent in await account.dispatch()]
+        assert len(creating) == account.in_flight
+        account.push(10 * LEASE_MS)
+        await account.beat("worker-1")
+        again = await account.dispatch()
+        assert {sent.key for sent in again} == {photo.key for photo in creating}, "the leases ran out, the slots did not"
+        photos = [await account.take(sent) for sent in again]
+        assert (await account.snapshot()).slots_used == account.in_flight
+        await account.settle(photos[0], Stage.FAILED, Ending.FAIL, release_slot=True, error_code="c", error_message="m")
+        [sent] = await account.dispatch()
+        assert sent.step is StepName.CREATE_GENERATION
+        assert sent.key not in {photo.key for photo in creating}
+
+    tell(story)
+
+
+def test_an_unanswered_create_is_visible_as_creating_with_its_bytes_and_key(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        [sent] = await account.dispatch()
+        await account.create(sent)
+        sent_ms = account.clock_ms
+        assert (await account.snapshot()).stages == {Stage.CREATING: 1}
+        account.push(LEASE_MS + 1)
+        await account.beat("worker-1")
+        [sent] = await account.dispatch()
+        photo = await account.create(sent)
+        assert (photo.stage, photo.body, photo.idempotency_key) == (Stage.CREATING, "{}", "k")
+        assert photo.sent_ms == sent_ms, "the 23 hours begin with the first send"
+
+    tell(story)
+
+
+def test_priorities_come_first_and_partners_take_turns_within_one(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("large", 40, partner="large")
+        await account.enqueue("small", 3, partner="small")
+        await account.enqueue("urgent", 2, partner="large", priority=9)
+        first = [sent.label.partition("/")[0] for sent in await account.dispatch()]
+        assert len(first) == account.limit
+        assert first[:2] == ["urgent", "urgent"]
+        assert first[2:].count("small") == 3, "three of eight: a turn each, not forty before"
+
+    tell(story)
+
+
+def test_a_photo_that_waits_long_enough_passes_a_higher_priority(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("old", 1, priority=0)
+        account.push(3 * 600_000)
+        await account.enqueue("new", 1, priority=2)
+        await account.beat("worker-1", hands=1)
+        [sent] = await account.dispatch()
+        assert sent.label == "old/photo-0"
+
+    tell(story)
+
+
+def test_no_more_is_sent_out_than_the_fleet_has_hands_for(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin(hands=2)
+        await account.enqueue("a", 8)
+        assert len(await account.dispatch()) == 2
+        assert await account.dispatch() == ()
+        await account.beat("worker-2", hands=3)
+        assert len(await account.dispatch()) == 3
+        await account.beat("worker-2", hands=0)
+        assert [worker.name for worker in (await account.snapshot()).workers] == ["worker-1"]
+
+    tell(story)
+
+
+def test_one_worker_leads_and_another_takes_over_when_it_goes(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.dispatch("worker-1")
+        assert await account.follows("worker-2")
+        await account.beat("worker-1", hands=0)
+        assert not await account.follows("worker-2")
+        assert await account.follows("worker-1")
+
+    tell(story)
+
+
+def test_the_look_ahead_keeps_the_rest_of_the_backlog_as_rows(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 9)
+        assert len(await account.advance(Stage.ACCEPTED, until=Stage.INGESTING)) == 4
+        assert {sent.step for sent in await account.dispatch()} == {StepName.POLL_INGEST}
+
+    tell(story, look_ahead=4)
+
+
+def test_a_refused_route_is_paused_for_the_whole_fleet(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        await account.admission.refused(Route.SOURCE_ASSETS.value, 7_000)
+        assert await account.dispatch() == ()
+        account.push(7_001)
+        await account.beat("worker-1")
+        assert len(await account.dispatch()) == 1
+
+    tell(story)
+
+
+def test_a_refusal_for_jobs_in_flight_lowers_the_cap_and_it_is_probed_back_up(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 3)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        for sent in await account.dispatch():
+            await account.create(sent)
+        await account.admission.refused(Route.GENERATIONS.value, 1_000, in_flight=True)
+        assert (await account.snapshot()).slots_cap == account.in_flight - 1
+        account.push(10_001)
+        await account.beat("worker-1")
+        await account.dispatch()
+        assert (await account.snapshot()).slots_cap == account.in_flight
+
+    tell(story)
+
+
+def test_a_paused_account_says_why_and_sends_nothing(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        await account.admission.refused("account", 30_000, reason="the key was revoked")
+        assert (await account.snapshot()).paused_reason == "the key was revoked"
+        assert await account.dispatch() == ()
+
+    tell(story)
+
+
+def test_an_emptied_redis_counts_as_a_whole_window_spent(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        assert len(await account.dispatch()) == 1
+        await account.redis.flushall()
+        await account.beat("worker-1")
+        await account.enqueue("a", 1)
+        assert await account.dispatch() == ()
+        account.push(WINDOW_MS - 1)
+        await account.beat("worker-1")
+        assert await account.dispatch() == ()
+        account.push(2)
+        assert len(await account.dispatch()) == 1
+
+    tell(story)
+
+
+def test_a_restarted_redis_holds_its_budgets_before_any_script_can_spend_them(tell: Tell) -> None:
+    """A restart empties the server's script cache, which is how it is noticed."""
+
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.dispatch()
+        await account.redis.set("sc1:{default}:boot", 0)
+        await account.dispatch()
+        assert await account.redis.get("sc1:{default}:boot") == "0", "nothing is held while the server runs on"
+        await account.redis.script_flush()
+        await account.dispatch()
+        seconds, micros = await account.redis.time()
+        held_ms = float(await account.redis.get("sc1:{default}:boot")) - (seconds * 1000 + micros // 1000)
+        assert 0 < held_ms <= 2_000
+
+    tell(story)
+
+
+@pytest.mark.parametrize("job_ms", [30_000, 64_123, 1])
+def test_durations_of_jobs_are_learnt_and_the_latest_count_most(tell: Tell, job_ms: int) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        [sent] = await account.dispatch()
+        photo = await account.take(sent)
+        await account.settle(photo, Stage.GENERATING, job_duration_ms=job_ms)
+        [bucket] = await account.ledger.durations("staging:photo")
+        assert 2 ** (bucket / 8) <= job_ms < 2 ** ((bucket + 1) / 8)
+
+    tell(story)
+
+
+def test_reads_are_granted_when_the_lease_is_opened_and_spread_over_their_window(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 3)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        for sent in await account.dispatch():
+            await account.settle(await account.create(sent), Stage.GENERATING, fields={"job_id": "j"})
+        reads = await account.dispatch()
+        assert len(reads) == 1, "ten in ten seconds: one now, not three at once"
+        batch = await account.ledger.open(
+            StepName.POLL_GENERATION,
+            [(sent.key, sent.token) for sent in reads],
+            account.limits.budgets[Route.GENERATION_READS],
+        )
+        assert [opened.wait_ms for opened in batch.opened] == [0]
+        account.push(1_000)
+        assert len(await account.dispatch()) == 1
+
+    tell(story)
