@@ -53,8 +53,6 @@ def masked(value: Any, name: str = "") -> Any:
             return {str(key): masked(item, str(key)) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [masked(item) for item in value]
-        case bytes():
-            return mask(value.decode(errors="replace"))
     return mask(str(value))
 
 

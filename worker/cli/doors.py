@@ -21,6 +21,7 @@ from worker.cli.terminal import stop
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from worker.cli.checks import Finding
     from worker.core.photo import NewListing, Stage
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
 
@@ -58,6 +59,12 @@ async def _open_ledger(settings: Settings) -> AsyncIterator[LedgerPort]:
         yield ledger
 
 
+async def _check_redis(settings: Settings) -> list[Finding]:
+    from worker.cli.checks import redis_of  # noqa: PLC0415 - as above
+
+    return await redis_of(settings)
+
+
 def _load_settings() -> Settings:
     from config.settings import load_settings  # noqa: PLC0415 - as above
 
@@ -66,10 +73,11 @@ def _load_settings() -> Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """Where a command gets its settings and its ledger."""
+    """Where a command gets its settings, its ledger, and what there is to say of the ledger's server."""
 
     load_settings: Callable[[], Settings] = _load_settings
     open_ledger: Callable[[Settings], AbstractAsyncContextManager[LedgerPort]] = _open_ledger
+    check_redis: Callable[[Settings], Awaitable[list[Finding]]] = _check_redis
 
 
 def doors_of(context: typer.Context) -> Doors:
@@ -146,7 +154,8 @@ def no_redis(settings: Settings, error: Exception) -> str:
 
     where = mask(settings.redis_url_text)
     said = mask(str(error)) or type(error).__name__
-    return f"Redis at {where} does not do its work: {said}\nStart it or set STAGECREW_REDIS_URL; `stagecrew doctor` looks closer."
+    remedy = "Start it or set STAGECREW_REDIS_URL; `stagecrew doctor` looks closer."
+    return f"Redis at {where} does not do its work: {said}\n{remedy}"
 
 
 def jsonable(value: object) -> object:

@@ -28,6 +28,7 @@ _MEANING = {
 
 def enqueue(
     context: typer.Context,
+    *,
     sources: Annotated[
         list[str], typer.Argument(metavar="FILE", help="JSON Lines, CSV or a folder of pictures; - is standard input.")
     ],

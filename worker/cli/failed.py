@@ -22,6 +22,7 @@ class Held(StrEnum):
 
 def failed(
     context: typer.Context,
+    *,
     stage: Annotated[Held, typer.Option(help="Which kind.")] = Held.FAILED,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many, the newest first.")] = 100,

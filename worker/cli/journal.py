@@ -24,7 +24,7 @@ class Journal:
         *,
         begun_ms: int,
         position: str | None = None,
-        noted: Callable[[str], None] = lambda position: None,
+        noted: Callable[[str], None] = lambda _position: None,
     ) -> None:
         """`begun_ms`: when this run began, by Redis's clock.
 

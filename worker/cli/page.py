@@ -104,7 +104,9 @@ async def render_page(
     if not ended:
         return None
     cards = await asyncio.gather(*(card(listing, photo) for listing, photo in ended[:MOST_ON_PAGE]))
-    title = "stagecrew" if len(ended) <= MOST_ON_PAGE else f"stagecrew: the first {MOST_ON_PAGE} of {len(ended):,} photos"
+    title = "stagecrew"
+    if len(ended) > MOST_ON_PAGE:
+        title += f": the first {MOST_ON_PAGE} of {len(ended):,} photos"
     return await asyncio.to_thread(build_gallery, cards, title=title)
 
 

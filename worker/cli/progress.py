@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from worker.cli.tables import budget_table, one_line
 from worker.cli.terminal import duration, say
@@ -103,9 +103,16 @@ def _news(picture: Picture) -> list[str]:
         stages = [f"{word} {n}" for stage, word in WORDS.items() if (n := picture.snapshot.stages.get(stage, 0))]
         parts += [" ".join(stages)] if stages else []
         parts.append(f"slots {picture.snapshot.slots_used}/{picture.snapshot.slots_cap}")
-        if picture.snapshot.paused_reason:
-            parts.append(f"PAUSED: {picture.snapshot.paused_reason}")
+        parts += notices(picture.snapshot)
     return parts
+
+
+def notices(snapshot: Snapshot) -> list[str]:
+    """Return why nothing may go on just now."""
+    found = [f"PAUSED: {snapshot.paused_reason}"] if snapshot.paused_reason else []
+    if snapshot.hold_ms:
+        found.append("budgets count as spent at first: Redis has just started")
+    return found
 
 
 def _forecast(picture: Picture) -> list[str]:
@@ -140,8 +147,7 @@ def live_view(picture: Picture) -> RenderableType:
     parts.append(tally)
     if picture.snapshot is not None:
         parts += [Text(one_line(picture.snapshot, WORDS)), budget_table(picture.snapshot, only_used=True)]
-        if picture.snapshot.paused_reason:
-            parts.append(Text(f"paused: {picture.snapshot.paused_reason}", "yellow"))
+        parts += [Text(line, "yellow") for line in notices(picture.snapshot)]
     parts += [Text(line, "red", no_wrap=True, overflow="ellipsis") for line in picture.failures]
     return Group(*parts)
 
@@ -149,7 +155,7 @@ def live_view(picture: Picture) -> RenderableType:
 class Display(Protocol):
     """Shows pictures; a context manager."""
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         """Begin to show."""
 
     def __exit__(self, *trouble: object) -> None:
@@ -171,7 +177,7 @@ class Lines:
         self._shown_s = float("-inf")
         self._shown: list[str] = []
 
-    def __enter__(self) -> Lines:
+    def __enter__(self) -> Self:
         """Nothing to begin."""
         return self
 
@@ -200,7 +206,7 @@ class Live:
 
         self._live: Any = RichLive(console=console, refresh_per_second=4)
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> Self:
         """Take the lower part of the terminal."""
         self._live.__enter__()
         return self

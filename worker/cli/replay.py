@@ -20,6 +20,7 @@ _ALL = 100_000
 
 def replay(
     context: typer.Context,
+    *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
     create_again: Annotated[
@@ -48,14 +49,13 @@ def replay(
     others = len(found) - sent - (0 if create_again else uncertain)
     if others > 0:
         complain(f"{count(others, 'photo')} left alone: neither failed nor held")
-    say(f"{count(sent, 'photo')} sent again" + (f": up to {count(sent, 'new job')}, which may be billed" if sent else ""))
+    cost = f": up to {count(sent, 'new job')}, which may be billed" if sent else ""
+    say(f"{count(sent, 'photo')} sent again{cost}")
     if unknown or (uncertain and not create_again) or not sent:
         raise typer.Exit(exits.TROUBLE if unknown or uncertain or names else exits.OK)
 
 
-async def _send(
-    ledger: LedgerPort, names: list[str], *, create_again: bool
-) -> tuple[list[PhotoView], int, list[str]]:
+async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> tuple[list[PhotoView], int, list[str]]:
     """Return the photos that were meant, how many were sent, and the names that nothing answers to."""
     from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
 

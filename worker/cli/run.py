@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import exits
-from worker.cli.doors import Doors, doors_of, no_redis, settings_of
+from worker.cli.doors import Doors, LedgerPort, doors_of, no_redis, settings_of
 from worker.cli.terminal import complain, console, count, say, stop
 
 if TYPE_CHECKING:
@@ -26,19 +28,19 @@ if TYPE_CHECKING:
     from worker.core.photo import NewListing
     from worker.ledger.snapshot import Enqueued
 
-_BUSY_SPEED = "--speed is the sandbox's; the real API has its own time"
-
 
 def run(
     context: typer.Context,
+    *,
     sources: Annotated[
-        list[str], typer.Argument(metavar="FILE_OR_FOLDER", help="JSON Lines, CSV or a folder of pictures; - is standard input.")
+        list[str],
+        typer.Argument(metavar="FILE_OR_FOLDER", help="JSON Lines, CSV, pictures' folder; - is standard input."),
     ],
     redis_url: Annotated[str | None, typer.Option(help="The ledger's Redis; its own unless given or set.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for outputs, messages and the page.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print lines instead of a live picture.")] = False,
-    speed: Annotated[float | None, typer.Option(min=0.1, help="How fast the sandbox's clock runs; 10 unless given.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.1, help="Speed of the sandbox's clock; 10 unless given.")] = None,
     seed: Annotated[int, typer.Option(help="The sandbox's seed.")] = 1,
     open_page: Annotated[bool, typer.Option(help="Open the page in a browser at the end.")] = False,
 ) -> None:
@@ -50,29 +52,39 @@ def run(
     if redis_url is not None:
         settings = _with_redis(settings, redis_url)
     if speed is not None and settings.katalo_api_key is not None:
-        stop(_BUSY_SPEED)
+        stop("--speed is the sandbox's; the real API has its own time")
     for source in sources:
         if source != "-" and not Path(source).exists():
             stop(f"{source}: there is no such file or folder")
 
-    from redis.exceptions import RedisError  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.cli.surroundings import surroundings  # noqa: PLC0415 - `--help` must not wait for it
 
-    from worker.cli.crew import CrewTrouble  # noqa: PLC0415
-    from worker.cli.state_folder import StateFolderBusy  # noqa: PLC0415
-    from worker.cli.surroundings import surroundings  # noqa: PLC0415
-    from worker.embedded.redis_server import RedisNotStarted  # noqa: PLC0415
-    from worker.storage.errors import StoreError  # noqa: PLC0415
-
-    try:
+    with _troubles(settings):
         with surroundings(settings, out=out, speed=speed, seed=seed) as ready:
             for line in ready.describe():
                 say(line)
             one = _Run(doors_of(context), ready, sources, live=not plain and sys.stdout.isatty())
             code = asyncio.run(one.run(workers))
-            page = one.page
         # Said when all is down: whoever reads the last line may start the next command at once.
         for line in one.last_lines:
             say(line)
+    if open_page and one.page is not None:
+        typer.launch(one.page.as_uri())
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def _troubles(settings: Settings) -> Iterator[None]:
+    """Turn what can go wrong around a run into a line and an exit code."""
+    from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+    from worker.cli.crew import CrewTrouble  # noqa: PLC0415
+    from worker.cli.state_folder import StateFolderBusy  # noqa: PLC0415
+    from worker.embedded.redis_server import RedisNotStarted  # noqa: PLC0415
+    from worker.storage.errors import StoreError  # noqa: PLC0415
+
+    try:
+        yield
     except (StateFolderBusy, RedisNotStarted, StoreError) as error:
         stop(str(error))
     except CrewTrouble as error:
@@ -83,9 +95,6 @@ def run(
         stop(f"{error.filename or 'this machine'}: {error.strerror or error}")
     except KeyboardInterrupt:
         stop("interrupted; the next run goes on where this one stopped", exits.INTERRUPTED)
-    if open_page and page is not None:
-        typer.launch(page.as_uri())
-    raise typer.Exit(code)
 
 
 def _with_redis(settings: Settings, url: str) -> Settings:
@@ -153,7 +162,9 @@ class _Run:
         ]
         return exit_code(tracker, ending, bad_records=len(reading.bad))
 
-    async def _enqueue(self, ledger: object, reading: Reading, tracker: Tracker, interrupted: asyncio.Event) -> None:
+    async def _enqueue(
+        self, ledger: LedgerPort, reading: Reading, tracker: Tracker, interrupted: asyncio.Event
+    ) -> None:
         from worker.cli.intake import enqueue_all  # noqa: PLC0415 - as above
         from worker.cli.page import MOST_MANIFESTS  # noqa: PLC0415
 
@@ -161,7 +172,7 @@ class _Run:
             tracker.enqueued(some, answers)
             self._shown += islice(some, max(0, MOST_MANIFESTS - len(self._shown)))
 
-        await enqueue_all(ledger, takewhile(lambda _: not interrupted.is_set(), reading), each)  # type: ignore[arg-type]
+        await enqueue_all(ledger, takewhile(lambda _: not interrupted.is_set(), reading), each)
         say(f"{count(tracker.total, 'photo')} of {count(reading.listings, 'listing')} enqueued")
 
     async def _look_back(self, tracker: Tracker, begun_ms: int, ending: Ending) -> None:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def sandbox(
+    *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8900,
     speed: Annotated[float, typer.Option(min=0.01, help="How much faster than real time its clock runs.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Same seed, same durations and pictures.")] = 1,
     fault: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=SHARE", help="A fault and its share of calls, like errors_500=0.05.")
+        list[str] | None, typer.Option(metavar="NAME=SHARE", help="A fault and its share, like errors_500=0.05.")
     ] = None,
     reading: Annotated[str, typer.Option(help="How the contract's open points are read.")] = "newer",
     state: Annotated[Path | None, typer.Option(help="File that keeps everything over restarts.")] = None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def status(
     context: typer.Context,
+    *,
     listing: Annotated[str | None, typer.Argument(help="Show the photos of this listing.")] = None,
     photo: Annotated[str | None, typer.Argument(help="Show this photo of it only.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -65,10 +66,12 @@ def overview(snapshot: Snapshot) -> RenderableType:
 def _photos(context: typer.Context, listing: str, photo: str | None, *, as_json: bool) -> None:
     from worker.cli.tables import photo_table  # noqa: PLC0415 - as above
 
-    views = [view for view in with_ledger(context, lambda ledger: ledger.listing(listing)) if photo in (None, view.photo_id)]
+    found = with_ledger(context, lambda ledger: ledger.listing(listing))
+    views = [view for view in found if photo in (None, view.photo_id)]
     if not views:
         what = f"photo {photo!r} of listing {listing!r}" if photo is not None else f"listing {listing!r}"
-        stop(f"the ledger knows no {what} (rows of ended listings are kept for STAGECREW_RETENTION_DAYS)", exits.TROUBLE)
+        kept = "rows of ended listings are kept for STAGECREW_RETENTION_DAYS"
+        stop(f"the ledger knows no {what} ({kept})", exits.TROUBLE)
     if as_json:
         say(json.dumps(jsonable(views)))
     else:

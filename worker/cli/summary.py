@@ -34,7 +34,8 @@ def summary(tracker: Tracker, ending: Ending, *, elapsed_s: float, bad_records: 
     if bad_records:
         lines.append(f"{count(bad_records, 'bad record')} left out")
     if ending is Ending.INTERRUPTED:
-        lines.append(f"interrupted: {count(tracker.open, 'photo')} still open; the next run goes on where this one stopped")
+        still = f"{count(tracker.open, 'photo')} still open"
+        lines.append(f"interrupted: {still}; the next run goes on where this one stopped")
     elif ending is Ending.PAUSED:
         lines.append(f"the account is paused: {count(tracker.open, 'photo')} still open; the next run goes on")
     return lines

@@ -1,4 +1,4 @@
-"""What commands print: tables and lines on standard output, troubles on standard error; NO_COLOR is honoured by rich."""
+"""What commands print: results on standard output, troubles on standard error. Rich honours NO_COLOR."""
 
 from __future__ import annotations
 

@@ -59,9 +59,7 @@ class Tracker:
 
     def count(self, *stages: Stage, before: bool | None = None) -> int:
         """Return how many photos ended (or are held) in one of `stages`; `before` asks for those of earlier runs."""
-        return sum(
-            outcome.stage in stages and before in (None, outcome.before) for outcome in self.outcomes.values()
-        )
+        return sum(outcome.stage in stages and before in (None, outcome.before) for outcome in self.outcomes.values())
 
     def knows(self, listing_id: str) -> bool:
         """Say whether a listing is part of this run."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def watch(
     context: typer.Context,
+    *,
     plain: Annotated[bool, typer.Option("--plain", help="Print a line when something has changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object when something has changed.")] = False,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Annotated
 
 import typer
@@ -12,10 +13,11 @@ from worker.cli.doors import settings_of
 
 def worker(
     context: typer.Context,
+    *,
     hands: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Photos it works on at once; STAGECREW_HANDS unless given.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Its name in the fleet, completed by the host's; the process id unless given.")] = "",
+    name: Annotated[str, typer.Option(help="Its name, completed by the host's; its process id unless given.")] = "",
 ) -> None:
     """Run one worker until SIGTERM or Ctrl-C; then it finishes what it is doing. Start as many as you like."""
     # The app reads its settings from the environment, so that every way to start it is the same.
@@ -24,6 +26,7 @@ def worker(
     settings = settings_of(context)
     # Containers run as root; Celery warns of it because of pickled messages, and ours are JSON.
     os.environ.setdefault("C_FORCE_ROOT", "1")
+    warnings.filterwarnings("ignore", message=r"(?s).*superuser privileges")
 
     from worker.app import app  # noqa: PLC0415 - `--help` must not wait for it, and settings are read at import
 

@@ -48,12 +48,15 @@ class BadRecord:
 Result: TypeAlias = ParsedListing | BadRecord
 
 
-def shown(value: object) -> str:
-    """Return `value` in quotes as one short printable line, whatever characters are in it."""
-    text = value if isinstance(value, str) else repr(value)
+def shorten(text: str) -> str:
+    """Return `text` as one printable line of at most 60 characters or little more, whatever characters are in it."""
     cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
-    quoted = "".join(character if character.isprintable() else _escaped(character) for character in cut)
-    return f"'{quoted}'" if isinstance(value, str) else quoted
+    return "".join(character if character.isprintable() else _escaped(character) for character in cut)
+
+
+def shown(value: object) -> str:
+    """Return `value` as `shorten` does, text in quotes."""
+    return f"'{shorten(value)}'" if isinstance(value, str) else shorten(repr(value))
 
 
 def _escaped(character: str) -> str:

@@ -21,8 +21,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from worker.core.photo import NewListing, NewPhoto
 from worker.core.request import CAPTURE_TYPE_ALIASES, MODES_WITHOUT_STYLE, Request, canonical_request
 from worker.intake.addresses import BadSource, canonical_source
-from worker.intake.outcome import BadRecord, ParsedListing, Result, shown
+from worker.intake.outcome import BadRecord, ParsedListing, Result, shorten, shown
 from worker.katalo.checks import ROOM_FAMILIES, certain_refusal
+
+__all__ = ["LISTING_FIELDS", "PHOTO_FIELDS", "ListingRecord", "PhotoRecord", "nearest", "parse_listing", "shorten"]
 
 MAX_ID_CHARACTERS: Final = 1_000
 #: Values that the contract names (section 1.3); others go through, and one that is close to these is warned about.

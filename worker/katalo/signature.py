@@ -1,4 +1,4 @@
-"""Signatures of webhooks: HMAC-SHA256 of the raw body, keyed by the secret as text, in bare hex (contract, section 6)."""
+"""Signatures of webhooks: HMAC-SHA256 of the raw body, keyed by the secret as text, in bare hex (contract: 6)."""
 
 from __future__ import annotations
 

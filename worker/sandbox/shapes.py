@@ -47,7 +47,8 @@ def error(readings: Readings, code: str, message: str, *, wait_s: float | None =
     headers = dict(_HEADERS)
     if wait_s is not None and readings.retry_after_header:
         headers["Retry-After"] = str(max(1, round(wait_s)))
-    if html or readings.errors == "html":
+    # A refusal that tells nothing but 409 could mean anything: where the cap answers so, its envelope says which.
+    if html or (readings.errors == "html" and code != "in_flight_limit"):
         page = f"<html><body><h1>{status}</h1><p>{message}</p></body></html>"
         return Response(page, status, headers, "text/html")
     if readings.errors == "text" and code != "in_flight_limit":

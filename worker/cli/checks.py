@@ -1,0 +1,210 @@
+"""The checks of `stagecrew doctor`: each asks one part and gives findings with cause and remedy; none changes anything.
+
+The store's check writes, reads and deletes an object of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from worker import __version__
+from worker.cli.terminal import count
+from worker.core.photo import HELD, Stage
+from worker.logs import mask
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.ledger.snapshot import Snapshot
+
+#: A larger difference to Redis's clock is worth a word; nothing depends on it, but logs are hard to read then.
+SKEW_S: Final = 5.0
+LEAST_REDIS: Final = 7
+LEAST_PYTHON: Final = (3, 11)
+#: Until a part counts as not answering, in seconds.
+ANSWER_S: Final = 10
+
+
+class Mark(StrEnum):
+    """How a part is: works; works, but; does not."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One part's answer; `remedy` says what to do unless it is well."""
+
+    part: str
+    mark: Mark
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.mark:<4} {self.part}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def ok(part: str, text: str) -> Finding:
+    """Return that a part works."""
+    return Finding(part=part, mark=Mark.OK, text=text)
+
+
+def note(part: str, text: str, remedy: str = "") -> Finding:
+    """Return that a part works, but."""
+    return Finding(part=part, mark=Mark.NOTE, text=text, remedy=remedy)
+
+
+def bad(part: str, text: str, remedy: str) -> Finding:
+    """Return that a part does not work."""
+    return Finding(part=part, mark=Mark.BAD, text=text, remedy=remedy)
+
+
+def python() -> Finding:
+    """Check the interpreter."""
+    text = f"{platform.python_version()}, stagecrew {__version__}"
+    if sys.version_info[:2] < LEAST_PYTHON:
+        return bad("python", text, "use Python 3.11 or newer")
+    return ok("python", text)
+
+
+def redis(info: Mapping[str, Any], skew_s: float) -> list[Finding]:
+    """Check a Redis by its `INFO` and by how far its clock is ahead of ours."""
+    valkey = info.get("valkey_version")
+    version = str(valkey or info.get("redis_version", "0"))
+    name = f"{'Valkey' if valkey else 'Redis'} {version}"
+    major = int(version.partition(".")[0])
+    found = [
+        ok("redis", f"{name} answers")
+        if major >= LEAST_REDIS
+        else bad("redis", f"{name} is too old", f"{LEAST_REDIS} or newer is needed")
+    ]
+    if str(info.get("aof_enabled", "0")) == "1":
+        found.append(ok("redis persistence", "the append-only file is on"))
+    else:
+        found.append(note("redis persistence", "no append-only file: a crash loses the ledger", "set appendonly yes"))
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy == "noeviction":
+        found.append(ok("redis eviction", policy))
+    else:
+        found.append(bad("redis eviction", f"{policy} may throw photos away", "set maxmemory-policy noeviction"))
+    if abs(skew_s) > SKEW_S:
+        text = f"Redis's is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
+        found.append(note("clock", text, "run NTP on both; the ledger goes by Redis's"))
+    else:
+        found.append(ok("clock", "agrees with Redis's"))
+    return found
+
+
+def fleet(snapshot: Snapshot) -> list[Finding]:
+    """Check workers, leader, pauses and photos that wait for a person."""
+    found = []
+    versions = sorted({worker.version for worker in snapshot.workers})
+    at_work = sum(n for stage, n in snapshot.stages.items() if stage not in _RESTING)
+    if not snapshot.workers:
+        text = f"none is alive, and {count(at_work, 'photo')} wait" if at_work else "none is alive"
+        found.append((bad if at_work else note)("workers", text, "start one with `stagecrew worker`"))
+    elif versions != [__version__]:
+        text = f"{len(snapshot.workers)} alive, of release {', '.join(versions)}; this is {__version__}"
+        found.append(note("workers", text, "end the old ones when the new ones run"))
+    else:
+        found.append(ok("workers", f"{len(snapshot.workers)} alive"))
+    if snapshot.workers:
+        found.append(
+            ok("leader", snapshot.leader)
+            if snapshot.leader
+            else note("leader", "nobody leads just now", "one takes over within seconds; look again")
+        )
+    if snapshot.paused_reason:
+        found.append(bad("account", f"paused: {snapshot.paused_reason}", "nothing is sent until that is set right"))
+    for stage in (Stage.FAILED, *sorted(HELD)):
+        if number := snapshot.stages.get(stage, 0):
+            remedy = f"`stagecrew failed --stage {stage}` says why"
+            found.append(
+                (note if stage is Stage.FAILED else bad)("photos", f"{count(number, 'photo')} {stage}", remedy)
+            )
+    return found
+
+
+def broker(settings: Settings) -> Finding:
+    """Check that Celery's broker takes connections."""
+    from celery import Celery  # noqa: PLC0415 - a tenth of a second, for this one check
+
+    from config.celeryconfig import celery_settings  # noqa: PLC0415
+
+    app = Celery("stagecrew-doctor", set_as_current=False)
+    app.config_from_object(celery_settings(settings))
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWER_S)
+    except Exception as error:  # noqa: BLE001 - each broker's client raises kinds of its own
+        text = f"it can't be reached ({type(error).__name__})"
+        return bad("broker", text, "check STAGECREW_BROKER_URL and the server")
+    return ok("broker", "takes connections")
+
+
+async def storage(settings: Settings) -> Finding:
+    """Check that the store keeps and gives back what is written."""
+    from worker.storage.errors import StoreError  # noqa: PLC0415 - as above
+    from worker.storage.store import open_store  # noqa: PLC0415
+
+    try:
+        store = open_store(settings.storage_url)
+        async with asyncio.timeout(ANSWER_S):
+            await store.probe()
+    except StoreError as error:
+        return bad("storage", mask(str(error)), "see STAGECREW_STORAGE_URL")
+    except TimeoutError:
+        return bad("storage", f"no answer within {ANSWER_S} s", "check STAGECREW_STORAGE_URL and the network")
+    return ok("storage", f"{store.describe()}: wrote, read and deleted an object")
+
+
+async def api(settings: Settings) -> Finding:
+    """Check the API's key by reading the usage summary, which is free."""
+    from worker.katalo.client import KataloClient  # noqa: PLC0415 - as above
+    from worker.katalo.errors import Forbidden, KataloError, Unauthorized  # noqa: PLC0415
+
+    if settings.katalo_api_key is None:
+        return note("katalo api", "no key: sandbox", "set KATALO_API_KEY to stage for real")
+    key = settings.katalo_api_key.get_secret_value()
+    async with KataloClient(base_url=settings.katalo_base_url, api_key=key) as client:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                usage = await client.usage()
+        except (Unauthorized, Forbidden) as error:
+            return bad("katalo api", mask(str(error)), "check KATALO_API_KEY and the organisation's API access")
+        except KataloError as error:
+            return bad("katalo api", mask(str(error)), "check KATALO_BASE_URL and the network")
+        except TimeoutError:
+            return bad("katalo api", f"no answer within {ANSWER_S} s", "check KATALO_BASE_URL and the network")
+    if usage.enabled is False:
+        return bad("katalo api", "the organisation may not use the API", "see its billing at Katalo")
+    return ok("katalo api", f"{settings.katalo_base_url} accepts the key")
+
+
+async def redis_of(settings: Settings) -> list[Finding]:
+    """Ask the ledger's Redis and check it."""
+    from redis.asyncio import Redis  # noqa: PLC0415 - as above
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    client = Redis.from_url(settings.redis_url_text, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+    try:
+        info = await client.info()
+        seconds, micros = await client.time()
+        return redis(info, seconds + micros / 1_000_000 - time.time())
+    except (RedisError, OSError) as error:
+        where = mask(settings.redis_url_text)
+        return [bad("redis", f"{where}: {mask(str(error))}", "start it, or set STAGECREW_REDIS_URL")]
+    finally:
+        await client.aclose()
+
+
+_RESTING: Final = frozenset({Stage.DONE, Stage.FAILED, Stage.CANCELLED, *HELD})

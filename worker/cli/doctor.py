@@ -1,0 +1,62 @@
+"""`stagecrew doctor`: asks every part and prints a line each, with cause and remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli import exits
+from worker.cli.doors import Doors, doors_of, jsonable, reachable
+from worker.cli.terminal import harmless, say
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from worker.cli.checks import Finding
+
+
+def doctor(
+    context: typer.Context,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Ask every part how it is: settings, Redis, broker, storage, API, workers, photos. Exit 1 when one is bad."""
+    from config.settings import SettingsError  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.cli import checks  # noqa: PLC0415
+
+    findings = [checks.python()]
+    try:
+        settings = doors_of(context).load_settings()
+    except SettingsError as error:
+        findings += [checks.bad("settings", line, "see docs/settings.md") for line in str(error).splitlines()]
+    else:
+        findings.append(checks.ok("settings", "all can be used"))
+        with reachable(settings) as found:
+            findings += asyncio.run(_ask(doors_of(context), found))
+    if as_json:
+        say(json.dumps(jsonable(findings)))
+    else:
+        for finding in findings:
+            say(harmless(str(finding)))
+    if any(finding.mark is checks.Mark.BAD for finding in findings):
+        raise typer.Exit(exits.TROUBLE)
+
+
+async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
+    from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+    from worker.cli import checks  # noqa: PLC0415
+
+    findings = await doors.check_redis(settings)
+    if all(finding.mark is not checks.Mark.BAD or finding.part != "redis" for finding in findings):
+        try:
+            async with doors.open_ledger(settings) as ledger:
+                findings += checks.fleet(await ledger.snapshot())
+        except RedisError as error:
+            findings.append(checks.bad("ledger", type(error).__name__, "look at Redis's log"))
+    findings.append(await asyncio.to_thread(checks.broker, settings))
+    findings.append(await checks.storage(settings))
+    findings.append(await checks.api(settings))
+    return findings
