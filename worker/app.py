@@ -14,7 +14,7 @@ from worker.dispatch.bootstep import ProcessStep
 settings = load_settings()
 app = Celery("stagecrew", include=["tasks.photo"])
 app.config_from_object(celery_settings(settings))
-app.stagecrew_settings = settings
+app.conf.stagecrew_settings = settings
 app.steps["worker"].add(ProcessStep)
 
 

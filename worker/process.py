@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from worker.core.photo import StepName
@@ -63,14 +63,14 @@ class Process:
 
     def run_batch(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
         """Run a batch on the loop and wait for it; called from the pool's threads."""
-        assert self._batches is not None  # noqa: S101 - the pool starts after the process
+        assert self._batches is not None
         return asyncio.run_coroutine_threadsafe(self._batches.run(step, leases), self._loop).result()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._live())
-        except BaseException as error:  # noqa: BLE001 - handed to `start` when it happens there, logged otherwise
+        except BaseException as error:
             self._trouble = error
             if self._started.is_set():
                 logger.exception("the worker's loop ended")
@@ -112,5 +112,3 @@ def start(settings: Settings, *, name: str, publish: Publish) -> Process:
     current = Process(settings, name=name, publish=publish)
     current.start()
     return current
-
-

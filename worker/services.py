@@ -169,13 +169,9 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
                 max_connections=2 * settings.hands + 16,
             )
         )
-        sources = SourceReader(
-            allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_source_bytes
-        )
+        sources = SourceReader(allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_source_bytes)
         stack.push_async_callback(sources.aclose)
-        outputs = OutputFetcher(
-            allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_output_bytes
-        )
+        outputs = OutputFetcher(allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_output_bytes)
         stack.push_async_callback(outputs.aclose)
         yield Services(
             account=opened,

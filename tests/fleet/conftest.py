@@ -101,7 +101,9 @@ class Fleet:
         found = self._ask(lambda ledger: ledger.completions(count=100_000))
         return [json.loads(event) for _, event in found]
 
-    def wait_for(self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None) -> None:
+    def wait_for(
+        self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None
+    ) -> None:
         """Wait until the ledger shows something; `meanwhile` is done between looks."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
@@ -196,5 +198,3 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-

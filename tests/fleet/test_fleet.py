@@ -37,7 +37,9 @@ def test_the_main_job_is_done_under_every_reading_of_the_contract(fleet: Build, 
     books = crew.check_books(staged=12)
     assert books["jobs_created"] == 12
     assert books["peak_in_flight"] == 4
-    roles = {output["role"] for event in crew.events() if "outputs" in event["data"] for output in event["data"]["outputs"]}
+    roles = {
+        output["role"] for event in crew.events() if "outputs" in event["data"] for output in event["data"]["outputs"]
+    }
     assert roles == {"primary", "alternate"}
 
 
@@ -68,9 +70,7 @@ def test_a_paid_job_is_found_by_its_receipt_when_redis_is_lost(fleet: Build) -> 
 def test_under_faults_every_photo_is_staged_or_failed_with_the_apis_reason(fleet: Build) -> None:
     from worker.sandbox.config import Faults
 
-    faults = Faults(
-        errors_500=0.05, lost_responses=0.05, truncated_downloads=0.02, expired_urls=0.05, failed_jobs=0.1
-    )
+    faults = Faults(errors_500=0.05, lost_responses=0.05, truncated_downloads=0.02, expired_urls=0.05, failed_jobs=0.1)
     crew = fleet(workers=2, faults=faults)
     crew.enqueue(crew.photos(150))
     crew.wait_for_all(150)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,7 +123,11 @@ class Account:
         """Take a slot and send a create, as a worker does; return the photo as it was opened."""
         photo = await self.take(sent)
         answer = await self.admit(
-            photo, Route.GENERATIONS, takes_slot=True, intent={"body": "{}", "idempotency_key": "k"}, stage=Stage.CREATING
+            photo,
+            Route.GENERATIONS,
+            takes_slot=True,
+            intent={"body": "{}", "idempotency_key": "k"},
+            stage=Stage.CREATING,
         )
         assert isinstance(answer, Granted)
         return photo
@@ -142,7 +146,7 @@ Tell = Callable[..., None]
 
 
 @pytest.fixture
-def tell(redis_url: str) -> Iterator[Tell]:
+def tell(redis_url: str) -> Tell:
     """Run a story about an account on an empty Redis, and check afterwards that every key is one of the documented."""
 
     def run(story: Story, **settings: Any) -> None:
@@ -153,7 +157,7 @@ def tell(redis_url: str) -> Iterator[Tell]:
 
         asyncio.run(live())
 
-    yield run
+    return run
 
 
 async def _keys_are_documented(redis: Redis) -> None:

@@ -76,7 +76,9 @@ def test_no_more_slots_are_taken_than_the_cap_and_only_a_settled_end_gives_one_b
         account.push(10 * LEASE_MS)
         await account.beat("worker-1")
         again = await account.dispatch()
-        assert {sent.key for sent in again} == {photo.key for photo in creating}, "the leases ran out, the slots did not"
+        assert {sent.key for sent in again} == {photo.key for photo in creating}, (
+            "the leases ran out, the slots did not"
+        )
         photos = [await account.take(sent) for sent in again]
         assert (await account.snapshot()).slots_used == account.in_flight
         await account.settle(photos[0], Stage.FAILED, Ending.FAIL, release_slot=True, error_code="c", error_message="m")

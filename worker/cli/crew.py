@@ -133,7 +133,7 @@ class Crew:
     """The workers of a run."""
 
     def __init__(self, settings: Settings, logs: Path, sandbox: RunningSandbox | None = None) -> None:
-        """Start nothing yet. `logs`: folder of their logs, which are written anew by each run; `sandbox` is watched with them."""
+        """`logs`: folder of their logs, written anew by each run; `sandbox` is watched with the workers."""  # noqa: D401
         self._sandbox = sandbox
         self._environ = worker_environ(settings)
         self._logs = logs

@@ -47,5 +47,5 @@ def next_read_ms(*, waiting: int, polls: int, busy_ms: int, gentle_ms: int) -> i
 
 
 def next_ingest_read_ms(polls: int, base_ms: int) -> int:
-    """Return the pause until an ingest is read again: `base_ms`, half as much again each time, at most five times it."""
+    """Return the pause until an ingest is read again: `base_ms`, half as much more each time, at most five times it."""
     return int(base_ms * min(5.0, 1.5 ** min(polls, 10)))

@@ -1,7 +1,7 @@
-"""The way of a photo: its stages, the step that each one waits for, and which stage may follow which.
+r"""The way of a photo: its stages, the step that each one waits for, and which stage may follow which.
 
     accepted -> ingesting -> ingested -> creating -> generating -> storing -> announcing -> done
-                                 \\-> failed | cancelled | parked | uncertain
+                                 \-> failed | cancelled | parked | uncertain
 
 `accepted` waits in the backlog of sources, `ingested` in the backlog of generations. `creating` means that the create
 call was allowed and its intent recorded, and no answer is known yet: an uncertain create is always visible as such.

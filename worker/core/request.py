@@ -53,7 +53,7 @@ class Request:
         return settings
 
 
-def canonical_request(  # noqa: PLR0913 - the record's own fields, by name
+def canonical_request(
     *,
     source: str,
     workflow: str = "staging",

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from worker.process import Process
 
 
-class ProcessStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery's bootsteps carry no types
+class ProcessStep(bootsteps.StartStopStep):
     """Before the pool, so that tasks find their loop; stopped after it, so that running steps can settle."""
 
     requires = ("celery.worker.components:Timer",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
-        """Called by Celery with the worker that is being built."""
+        """Take the worker that Celery is building."""
         super().__init__(parent, **kwargs)
         self._process: Process | None = None
 
@@ -43,7 +43,7 @@ class ProcessStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery's bo
         def publish(step: StepName, photos: Sequence[tuple[str, str, str]]) -> None:
             app.send_task(f"stagecrew.{step}", args=[[list(photo) for photo in photos]], ignore_result=True)
 
-        self._process = process.start(app.stagecrew_settings, name=parent.hostname, publish=publish)
+        self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
         signals.worker_shutting_down.connect(self._drain, weak=False)
 
     def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature

@@ -38,9 +38,7 @@ TROUBLE_S: Final = 0.5
 class Dispatcher:
     """The loop of one process."""
 
-    def __init__(
-        self, account: Account, *, name: str, hands: int, busy: Callable[[], int], publish: Publish
-    ) -> None:
+    def __init__(self, account: Account, *, name: str, hands: int, busy: Callable[[], int], publish: Publish) -> None:
         """`hands`: photos that this process can work on at once; `busy`: how many it works on now."""
         self._account = account
         self._name = name
@@ -86,7 +84,7 @@ class Dispatcher:
             return
         try:
             await asyncio.to_thread(self._publish_all, batches(orders.photos, orders.workers))
-        except Exception:  # noqa: BLE001 - a broker's client raises many kinds; the leases run out and it is sent again
+        except Exception:
             logger.exception("the broker did not take the orders", extra={"photos": len(orders.photos)})
             await self._draining_within(TROUBLE_S)
 

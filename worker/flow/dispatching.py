@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.photo import StepName
-from worker.flow.limits import Limits
-from worker.ledger.ledger import ALIVE_MS
+from worker.flow.limits import ALIVE_MS, Limits
 from worker.lua import Scripts
 
 #: A leader that does not look again within this time has died, in ms.
@@ -46,7 +45,7 @@ class Follow:
 class Dispatching:
     """The dispatch script with the settings in force."""
 
-    def __init__(  # noqa: PLR0913 - the composition root names each
+    def __init__(
         self, scripts: Scripts, limits: Limits, *, lease_ms: int, look_ahead: int, ageing_ms: int, speed: float
     ) -> None:
         """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority."""

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from worker.core.photo import StepName
 from worker.core.routes import Route
+
+#: A worker unseen for this long is taken for dead, in ms.
+ALIVE_MS: Final = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from worker.core.identity import fingerprint, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.ledger.rows import pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
@@ -24,8 +24,6 @@ from worker.lua import Scripts
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
 _PIPELINE: Final = 500
-#: A worker unseen for this long is taken for dead, in ms.
-ALIVE_MS: Final = 6_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +45,7 @@ class Batch:
 class Ledger:
     """Reads and settles rows; built once a process by `worker.services`."""
 
-    def __init__(  # noqa: PLR0913 - the composition root names each
+    def __init__(
         self,
         scripts: Scripts,
         *,
@@ -63,7 +61,8 @@ class Ledger:
         self.account = account
         self.clock = clock
         self._scripts = scripts
-        self._redis = scripts.redis
+        # redis-py types its replies for bytes and text alike; ours are text.
+        self._redis: Any = scripts.redis
         self._limits = limits
         self._stream = stream
         self._stream_length = stream_length
@@ -140,7 +139,7 @@ class Ledger:
 
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
         """Send held photos on their way again under new keys (another job, perhaps billed); return how many."""
-        args = [self.clock, "1" if create_again else "", *keys]
+        args: list[str | int] = [self.clock, "1" if create_again else "", *keys]
         return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
 
     async def durations(self, kind: str) -> Mapping[int, int]:

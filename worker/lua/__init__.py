@@ -1,6 +1,6 @@
 """Lua on Redis: loads the `.lua` files, resolves their includes and calls them with typed arguments.
 
-One operation is one file. A file may include shared functions by a line `-- include: NAME` (from `worker/lua/NAME.lua`).
+One operation is one file. A file may include shared functions by a line `-- include: NAME`, from `worker/lua/NAME.lua`.
 
 The server's script cache is also how a restart is noticed: it is empty after one, so whoever first meets NOSCRIPT marks
 the restart (`worker/lua/restarted.lua`) before anything else is loaded. No script that spends a budget can run between

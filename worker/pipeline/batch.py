@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
@@ -77,11 +78,15 @@ class Batches:
             task = asyncio.create_task(work, name=f"{step} {label(opened.photo)}")
             self._running[opened.photo.key] = (opened.photo.token, task)
             tasks[label(opened.photo)] = task
-            task.add_done_callback(lambda _, key=opened.photo.key: self._running.pop(key, None))
+            task.add_done_callback(partial(self._forget, opened.photo.key, opened.photo.token))
         results = await asyncio.gather(*tasks.values(), return_exceptions=True)
         for name, result in zip(tasks, results, strict=True):
             outcome[name] = result if isinstance(result, str) else "lease lost"
         return outcome
+
+    def _forget(self, key: str, token: str, _: object) -> None:
+        if self._running.get(key, ("", None))[0] == token:
+            del self._running[key]
 
     async def renew_for_ever(self) -> None:
         """Keep the leases of everything that runs; stop the steps whose lease is somebody else's."""
@@ -107,7 +112,7 @@ class Batches:
                 step = await self._act(name, opened, waiting=waiting, asked_s=asked_s)
         except LeaseLost:
             return "stale"
-        except Exception as error:  # noqa: BLE001 - whatever happens, the photo gets a named state and its neighbours go on
+        except Exception as error:
             trouble = from_elsewhere(error)
             if trouble.cause is Cause.BUG:
                 logger.exception("step failed unexpectedly", extra={"step": name.value, "photo": label(photo)})
@@ -144,7 +149,12 @@ class Batches:
         if step.stage in {Stage.FAILED, Stage.UNCERTAIN}:
             logger.warning(
                 "photo held",
-                extra={"photo": label(photo), "stage": step.stage.value, "code": step.error_code, "reason": step.error_message},
+                extra={
+                    "photo": label(photo),
+                    "stage": step.stage.value,
+                    "code": step.error_code,
+                    "reason": step.error_message,
+                },
             )
         return f"{step.ending} {step.stage}"
 

@@ -72,7 +72,7 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     except KataloError as error:
         trouble = await from_api(services, photo, Route.GENERATIONS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    assert job.job_id is not None  # noqa: S101 - the client raises OutcomeUnknown without it
+    assert job.job_id is not None
     fields = {"job_id": job.job_id, "created_ms": str(photo.now_ms)}
     if await _receipt(services, photo, job.job_id, key):
         fields["receipt_written"] = "1"
@@ -106,7 +106,7 @@ def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
 
 async def poll_generation(services: Services, photo: Photo, waiting: int) -> Step:
     """Read the job: over, or still running. `waiting`: photos that wait for a slot."""
-    assert photo.job_id is not None  # noqa: S101 - `generating` is entered with it
+    assert photo.job_id is not None
     fields: dict[str, str] = {}
     if not photo.receipt_written and await _receipt(services, photo, photo.job_id, photo.idempotency_key or ""):
         fields["receipt_written"] = "1"

@@ -77,15 +77,13 @@ async def _admit(services: Services, photo: Photo, *routes: Route) -> Granted | 
     if isinstance(answer, Stale):
         raise LeaseLost
     if isinstance(answer, Wait) or not answer.still_good():
-        return Step(
-            ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms if isinstance(answer, Wait) else 0
-        )
+        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms if isinstance(answer, Wait) else 0)
     return answer
 
 
 async def poll_ingest(services: Services, photo: Photo) -> Step:
     """Read an ingest: ready, failed, or still running."""
-    assert photo.ingest_id is not None  # noqa: S101 - `ingesting` is entered with it
+    assert photo.ingest_id is not None
     try:
         ingest = await services.katalo.ingest(photo.ingest_id)
     except KataloError as error:

@@ -24,7 +24,7 @@ def troubles_of(*causes: Cause, refused: st.SearchStrategy[bool] | None = None) 
         cause=st.sampled_from(causes or tuple(Cause)),
         code=st.just("code"),
         message=st.just("message"),
-        refused=refused or st.booleans(),
+        refused=st.booleans() if refused is None else refused,
         retry_after_ms=st.integers(0, 300_000),
     )
 

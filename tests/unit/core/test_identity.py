@@ -58,7 +58,10 @@ def test_names_are_frozen() -> None:
     )
     assert photo_key("listing-123", "lr-1") == "2ibreonoynr3hwfaqehq3rv3wl"
     assert fingerprint(request) == "xhth3ciehav5g64rjvjqxcnzv6lv53et"
-    assert generation_key("default", "listing-123", "lr-1", fingerprint(request)) == "generation-listing_123-lr_1-gr5jwzydrbkptj7yv6dkurfbcx"
+    assert (
+        generation_key("default", "listing-123", "lr-1", fingerprint(request))
+        == "generation-listing_123-lr_1-gr5jwzydrbkptj7yv6dkurfbcx"
+    )
 
 
 requests = st.builds(
