@@ -133,8 +133,9 @@ class Ledger:
 
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
-        args = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step)), self._stream, self._stream_length]
-        word, _ = await self._scripts.call(_PACKAGE, "settle", [*args, self._retention_ms])
+        args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
+        args += [self._stream, self._stream_length, self._retention_ms]
+        word, _ = await self._scripts.call(_PACKAGE, "settle", args)
         return bool(word == "settled")
 
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
