@@ -106,7 +106,7 @@ def test_the_same_key_and_payload_bring_the_same_job_and_another_payload_a_confl
     assert not other.json()["error"]["retryable"]
     upload = [caller.upload(picture(7), "s").json()["ingest_id"] for _ in range(2)]
     assert upload[0] == upload[1]
-    assert caller.upload(picture(8), "s").status_code == 409
+    assert caller.upload(picture(200), "s").status_code == 409
     assert caller.sandbox.books()["jobs_created"] == 1
 
 

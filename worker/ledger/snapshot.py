@@ -45,7 +45,7 @@ class PhotoView:
     stage_since_ms: int
     job_id: str | None
     #: The photo was found staged in the store: an earlier life had done it.
-    restored: bool
+    restored: bool = False
     error_code: str | None
     #: The reason of the end, or the trouble of the latest try of a photo that is still on its way.
     error_message: str | None
