@@ -12,10 +12,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from worker.storage.errors import StoreError
+from worker.storage.images import JPEG
 from worker.storage.manifest import Manifest, Receipt, find_earlier_life, write_outputs, write_receipt
 from worker.storage.names import photo_folder
 from worker.storage.outputs import FetchedImage
-from worker.storage.images import JPEG
 from worker.storage.store import Store, open_store, read_s3
 
 Story = Callable[[Store], Coroutine[Any, Any, None]]

@@ -26,7 +26,11 @@ def main() -> None:
     server = uvicorn.Server(
         uvicorn.Config(create_app(config), log_level="critical", access_log=False, timeout_graceful_shutdown=2)
     )
-    ready = {"base_url": f"http://{given.host}:{port}", "api_key": config.api_key, "webhook_secret": config.webhook_secret}
+    ready = {
+        "base_url": f"http://{given.host}:{port}",
+        "api_key": config.api_key,
+        "webhook_secret": config.webhook_secret,
+    }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     server.run(sockets=[listener])

@@ -240,7 +240,7 @@ async def regenerate(sandbox: Sandbox, request: Request) -> Response:
     return _start(sandbox, request, key, payload, asset, settings, parent.job_id)
 
 
-def _start(  # noqa: PLR0913 - the parts of one create
+def _start(
     sandbox: Sandbox, request: Request, key: str, payload: str, asset: Asset, fields: dict[str, Any], parent: str | None
 ) -> Response:
     sandbox.admit_job()
@@ -278,7 +278,7 @@ async def get_billing(sandbox: Sandbox, request: Request) -> Response:
 
 
 async def get_file(request: Request) -> Response:
-    """A picture behind a signed URL."""
+    """Serve a picture behind a signed URL."""
     sandbox: Sandbox = request.app.state.sandbox
     job_id, role = request.path_params["job_id"], request.path_params["role"]
     ends = request.query_params.get("expires", "")
@@ -305,7 +305,7 @@ def _picture(sandbox: Sandbox, job: Job, role: str) -> bytes:
 
 
 async def get_books(request: Request) -> Response:
-    """The books, for tests."""
+    """Show the books, for tests."""
     sandbox: Sandbox = request.app.state.sandbox
     return JSONResponse(sandbox.books.report())
 
@@ -324,7 +324,7 @@ async def faults(request: Request) -> Response:
 
 
 async def page(request: Request) -> Response:
-    """A page for people: the jobs, newest first."""
+    """Show the jobs, newest first, for people."""
     sandbox: Sandbox = request.app.state.sandbox
     now = sandbox.books.now_ms()
     rows = "".join(
@@ -371,7 +371,9 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route(f"{v1}/source-assets/{{ingest_id}}", api("ingest_reads", get_source)),
             Route(f"{v1}/generations", api("generations", post_generation, write=True), methods=["POST"]),
             Route(f"{v1}/generations/{{job_id}}", api("generation_reads", get_generation)),
-            Route(f"{v1}/generations/{{job_id}}/regenerate", api("regenerate", regenerate, write=True), methods=["POST"]),
+            Route(
+                f"{v1}/generations/{{job_id}}/regenerate", api("regenerate", regenerate, write=True), methods=["POST"]
+            ),
             Route(f"{v1}/usage/summary", api("usage", get_usage)),
             Route(f"{v1}/billing/events", api("billing", get_billing)),
             Route("/files/{job_id}/{role}", get_file),

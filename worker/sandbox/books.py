@@ -99,7 +99,7 @@ class Books:
         self._load()
 
     def now_ms(self) -> int:
-        """The API's clock, in ms."""
+        """Return the time by the API's clock, in ms."""
         return int(self._origin_api_ms + (time.time() * 1000 - self._origin_wall_ms) * self.config.speed)
 
     def _load(self) -> None:

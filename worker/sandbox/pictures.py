@@ -75,7 +75,9 @@ def _furnish(image: Image.Image, style: str, role: str, dice: random.Random) -> 
         (left - unit * 0.2, floor - unit * 0.12, right + unit * 0.2, floor + unit * 0.15), outline=(*cushion, 150),
         width=max(2, int(unit / 60)),
     )  # fmt: skip
-    dark.ellipse((left - unit * 0.08, floor - unit * 0.06, right + unit * 0.08, floor + unit * 0.1), fill=(0, 0, 0, 110))
+    dark.ellipse(
+        (left - unit * 0.08, floor - unit * 0.06, right + unit * 0.08, floor + unit * 0.1), fill=(0, 0, 0, 110)
+    )
     image = _over(image, layer, shadow.filter(ImageFilter.GaussianBlur(unit / 22)))
     layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
@@ -101,13 +103,20 @@ def _part(value: float) -> int:
 
 
 def _sofa(
-    draw: ImageDraw.ImageDraw, place: tuple[float, float, float], unit: float, sofa: Colour, cushion: Colour, wood: Colour
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float, float],
+    unit: float,
+    sofa: Colour,
+    cushion: Colour,
+    wood: Colour,
 ) -> None:
     left, floor, right = place
     seat, back, r = floor - unit * 0.2, floor - unit * 0.52, unit * 0.06
     for x in (left + unit * 0.08, right - unit * 0.14):
         draw.rectangle((x, floor - unit * 0.08, x + unit * 0.05, floor + unit * 0.02), fill=wood)
-    draw.rounded_rectangle((left + unit * 0.08, back, right - unit * 0.08, floor - unit * 0.1), r, fill=_shade(sofa, 0.86))
+    draw.rounded_rectangle(
+        (left + unit * 0.08, back, right - unit * 0.08, floor - unit * 0.1), r, fill=_shade(sofa, 0.86)
+    )
     middle = (left + right) / 2
     for a, b in ((left + unit * 0.14, middle - 2), (middle + 2, right - unit * 0.14)):
         draw.rounded_rectangle((a, back + unit * 0.04, b, seat + unit * 0.02), r, fill=_shade(sofa, 0.96))
@@ -120,12 +129,16 @@ def _sofa(
 
 def _table(draw: ImageDraw.ImageDraw, middle: float, floor: float, unit: float, wood: Colour) -> None:
     for x in (middle - unit * 0.26, middle + unit * 0.22):
-        draw.line((x, floor - unit * 0.12, x, floor + unit * 0.04), fill=_shade(wood, 0.7), width=max(3, int(unit / 40)))
+        draw.line(
+            (x, floor - unit * 0.12, x, floor + unit * 0.04), fill=_shade(wood, 0.7), width=max(3, int(unit / 40))
+        )
     draw.ellipse((middle - unit * 0.36, floor - unit * 0.2, middle + unit * 0.34, floor - unit * 0.06), fill=wood)
     draw.ellipse(
         (middle - unit * 0.36, floor - unit * 0.215, middle + unit * 0.34, floor - unit * 0.085), fill=_shade(wood, 1.2)
     )
-    draw.rectangle((middle - unit * 0.1, floor - unit * 0.19, middle + unit * 0.1, floor - unit * 0.16), fill=(232, 226, 216))
+    draw.rectangle(
+        (middle - unit * 0.1, floor - unit * 0.19, middle + unit * 0.1, floor - unit * 0.16), fill=(232, 226, 216)
+    )
 
 
 def _lamp(draw: ImageDraw.ImageDraw, x: float, floor: float, unit: float, wood: Colour) -> None:
@@ -133,9 +146,14 @@ def _lamp(draw: ImageDraw.ImageDraw, x: float, floor: float, unit: float, wood: 
     draw.line((x, floor, x, floor - unit * 0.85), fill=_shade(wood, 0.6), width=max(3, int(unit / 45)))
     top = floor - unit * 1.08
     draw.polygon(
-        [(x - unit * 0.11, top), (x + unit * 0.11, top), (x + unit * 0.19, top + unit * 0.26), (x - unit * 0.19, top + unit * 0.26)],
+        [
+            (x - unit * 0.11, top),
+            (x + unit * 0.11, top),
+            (x + unit * 0.19, top + unit * 0.26),
+            (x - unit * 0.19, top + unit * 0.26),
+        ],
         fill=(250, 232, 190),
-    )  # fmt: skip
+    )
 
 
 def _plant(draw: ImageDraw.ImageDraw, x: float, floor: float, unit: float, dice: random.Random) -> None:
@@ -147,7 +165,12 @@ def _plant(draw: ImageDraw.ImageDraw, x: float, floor: float, unit: float, dice:
         draw.ellipse((x + dx - w, floor - dy - w * 0.6, x + dx + w, floor - dy + w * 0.6), fill=green)
     pot = unit * 0.13
     draw.polygon(
-        [(x - pot, floor - unit * 0.24), (x + pot, floor - unit * 0.24), (x + pot * 0.75, floor), (x - pot * 0.75, floor)],
+        [
+            (x - pot, floor - unit * 0.24),
+            (x + pot, floor - unit * 0.24),
+            (x + pot * 0.75, floor),
+            (x - pot * 0.75, floor),
+        ],
         fill=(222, 214, 202),
     )
 
@@ -165,6 +188,8 @@ def _caption(image: Image.Image) -> Image.Image:
     draw = ImageDraw.Draw(image, "RGBA")
     width = draw.textlength(CAPTION, font=font)
     x, y = image.width - width - size, image.height - size * 2
-    draw.rounded_rectangle((x - size / 2, y - size / 3, x + width + size / 2, y + size * 1.4), size / 2, fill=(0, 0, 0, 96))
+    draw.rounded_rectangle(
+        (x - size / 2, y - size / 3, x + width + size / 2, y + size * 1.4), size / 2, fill=(0, 0, 0, 96)
+    )
     draw.text((x, y), CAPTION, fill=(255, 255, 255, 230), font=font)
     return image

@@ -8,14 +8,23 @@ from typing import Any, Final
 WORKFLOWS: Final = ("staging", "pro_capture")
 CAPTURE_TYPES: Final = ("photo", "panorama360", "floorplan")
 MODES: Final = ("refurnish", "furnish", "clean")
-STYLES: Final = ("modern", "scandinavian", "contemporary", "traditional", "industrial", "coastal", "minimalist", "rustic")
+STYLES: Final = (
+    "modern",
+    "scandinavian",
+    "contemporary",
+    "traditional",
+    "industrial",
+    "coastal",
+    "minimalist",
+    "rustic",
+)
 FAMILIES: Final = (
     frozenset({"Living Room", "Kitchen", "Dining Room"}),
     frozenset({"Bathroom", "Shower", "Toilet"}),
 )
 ROOMS: Final = (
-    "Living Room", "Kitchen", "Dining Room", "Bathroom", "Shower", "Toilet", "Bedroom", "Kids Room", "Office", "Hallway",
-    "Balcony", "Laundry Room", "Garage",
+    "Living Room", "Kitchen", "Dining Room", "Bathroom", "Shower", "Toilet", "Bedroom", "Kids Room", "Office",
+    "Hallway", "Balcony", "Laundry Room", "Garage",
 )  # fmt: skip
 FIELDS: Final = frozenset(
     {
@@ -30,7 +39,7 @@ def refusal(body: Mapping[str, Any]) -> str | None:  # noqa: C901, PLR0911, PLR0
     workflow, capture, mode = body.get("workflow"), body.get("capture_type"), body.get("mode")
     rooms, style = body.get("room_types"), body.get("style_preset")
     if unknown := set(body) - FIELDS:
-        return f"unknown field {sorted(unknown)[0]}"
+        return f"unknown field {min(unknown)}"
     if workflow not in WORKFLOWS:
         return f"workflow must be one of {', '.join(WORKFLOWS)}"
     if capture not in CAPTURE_TYPES:

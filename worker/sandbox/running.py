@@ -43,7 +43,7 @@ def running_sandbox(config: SandboxConfig, *, port: int = 0) -> Iterator[Running
     """Serve a sandbox in a process of its own while the block runs. Raises RuntimeError when it does not come up."""
     command = [sys.executable, "-m", "worker.sandbox", "--port", str(port), "--config", config.to_json()]
     process = spawn(command, environ={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, output=subprocess.PIPE)
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None
     line = process.stdout.readline()
     try:
         if not line.startswith(b"{"):

@@ -31,6 +31,8 @@ _HEADS: Final = (
     (b"II*\x00", TIFF),
     (b"MM\x00*", TIFF),
 )
+#: The byte that begins a JPEG's segments, and pads them.
+_MARK: Final = 0xFF
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 #: A JPEG's end mark may be followed by padding or a trailer of the camera's; it is looked for in so much of the end.
 _TRAILER_BYTES: Final = 65_536
@@ -94,10 +96,10 @@ def dimensions(data: bytes) -> tuple[int, int] | None:
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 < len(data):
-        if data[at] != 0xFF:
+        if data[at] != _MARK:
             return None
         marker = data[at + 1]
-        if marker == 0xFF:
+        if marker == _MARK:
             at += 1
         elif marker in _JPEG_FRAMES:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])

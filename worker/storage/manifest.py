@@ -96,7 +96,7 @@ async def write_receipt(store: ObjectStore, receipt: Receipt) -> None:
     await store.put(f"{folder}/{RECEIPT}", _json(receipt), media_type="application/json")
 
 
-async def write_outputs(  # noqa: PLR0913 - the manifest's own fields, by name
+async def write_outputs(
     store: ObjectStore,
     *,
     account: str,
@@ -114,7 +114,7 @@ async def write_outputs(  # noqa: PLR0913 - the manifest's own fields, by name
     staged_at: str,
     metadata: Mapping[str, str],
 ) -> Manifest:
-    """Write every image (role, image), then the manifest; return it. Raises StoreError, and then there is no manifest."""
+    """Write every image (role, image), then the manifest; return it. Raises StoreError: then there is no manifest."""
     folder = photo_folder(listing_id, photo_id, fingerprint)
     outputs = []
     for role, image in images:

@@ -15,7 +15,26 @@ from worker.storage.names import photo_folder, segment
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 awkward = st.sampled_from(
-    ["a", "A", "a b", "a/b", "a.b", "..", ".", "a~b", "ä", "é", "e\u0301", "x" * 1000, "CON", "a\\b", "%2e", "a-", "-a", "~"]
+    [
+        "a",
+        "A",
+        "a b",
+        "a/b",
+        "a.b",
+        "..",
+        ".",
+        "a~b",
+        "ä",
+        "é",
+        "e\u0301",
+        "x" * 1000,
+        "CON",
+        "a\\b",
+        "%2e",
+        "a-",
+        "-a",
+        "~",
+    ]
 )
 
 
@@ -74,7 +93,14 @@ def test_a_lossless_webp_has_its_size() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything(content: bytes) -> None:
-    for head in (b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF0000WEBPVP8 ", b"RIFF0000WEBPVP8L", b"RIFF0000WEBPVP8X"):
+    for head in (
+        b"",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"RIFF0000WEBPVP8 ",
+        b"RIFF0000WEBPVP8L",
+        b"RIFF0000WEBPVP8X",
+    ):
         data = head + content
         kind = sniff(data)
         dimensions(data)
