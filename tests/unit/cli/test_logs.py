@@ -33,7 +33,10 @@ def log(monkeypatch):
     [
         (f"key {KEY} is revoked", f"key kat_{MASK} is revoked"),
         (f'{{"api_key":"{KEY}"}}', f'{{"api_key":"kat_{MASK}"}}'),
-        ("GET https://bucket.test/a.jpg?X-Amz-Signature=abc&x=1 failed", f"GET https://bucket.test/a.jpg?{MASK} failed"),
+        (
+            "GET https://bucket.test/a.jpg?X-Amz-Signature=abc&x=1 failed",
+            f"GET https://bucket.test/a.jpg?{MASK} failed",
+        ),
         ("s3://bucket/key?versionId=3", f"s3://bucket/key?{MASK}"),
         ("redis://:hunter2@10.0.0.1:6379/0", f"redis://{MASK}@10.0.0.1:6379/0"),
         ("redis://user:hunter2@host and more", f"redis://{MASK}@host and more"),
@@ -49,7 +52,16 @@ def test_text_is_masked(text, shown):
 
 @pytest.mark.parametrize(
     "name",
-    ["api_key", "KATALO_API_KEY", "x-api-key", "Authorization", "webhook_secret", "lease_token", "password", "redis_url"],
+    [
+        "api_key",
+        "KATALO_API_KEY",
+        "x-api-key",
+        "Authorization",
+        "webhook_secret",
+        "lease_token",
+        "password",
+        "redis_url",
+    ],
 )
 def test_values_of_telling_names_are_masked(name):
     assert masked({"outer": [{name: "whatever"}]}) == {"outer": [{name: MASK}]}
@@ -79,7 +91,9 @@ def test_records_of_the_standard_library_are_masked_in_every_part(log, form):
 
 def test_our_own_events_are_masked_and_are_one_json_object_a_line(log):
     set_up("INFO", "json", stream=log)
-    structlog.get_logger("ours").warning("refused", key=f"{KEY}", nested={"token": "t", "urls": ["https://x.test/?a=b"]})
+    structlog.get_logger("ours").warning(
+        "refused", key=f"{KEY}", nested={"token": "t", "urls": ["https://x.test/?a=b"]}
+    )
     event = json.loads(log.getvalue())
     assert event["event"] == "refused"
     assert event["level"] == "warning"

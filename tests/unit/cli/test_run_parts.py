@@ -23,7 +23,9 @@ from redis.exceptions import RedisError
 
 def message(kind: str, listing_id: str, photo_id: str, **data: object) -> str:
     mark = fingerprint(Request(source=f"https://photos.test/{photo_id}.jpg"))
-    return json.dumps({"type": kind, "data": {"listing_id": listing_id, "photo_id": photo_id, "fingerprint": mark, **data}})
+    return json.dumps(
+        {"type": kind, "data": {"listing_id": listing_id, "photo_id": photo_id, "fingerprint": mark, **data}}
+    )
 
 
 def tracking(*answers: tuple[str, Verdict, Stage]) -> Tracker:
@@ -199,7 +201,10 @@ class TestPlainLines:
         [
             ({}, " 0:12  staged 0/14"),
             ({"staged": 3, "failed": 1, "held": 2}, " 0:12  staged 3/14 | failed 1 | held 2"),
-            ({"elapsed_s": 3725.0, "rate_per_min": 37.6, "eta_s": 61.0}, "1:02:05  staged 0/14 | 38 photos/min | about 1:01 left"),
+            (
+                {"elapsed_s": 3725.0, "rate_per_min": 37.6, "eta_s": 61.0},
+                "1:02:05  staged 0/14 | 38 photos/min | about 1:01 left",
+            ),
             (
                 {"snapshot": snapshot(stages={Stage.ACCEPTED: 2, Stage.GENERATING: 5, Stage.DONE: 9}, slots_used=5)},
                 " 0:12  staged 0/14 | waiting 2 generating 5 | slots 5/50",

@@ -30,7 +30,12 @@ CALLS: list[tuple[Call, str, str, str | None]] = [
     (lambda door: door.regenerate("job_1", b"{}", "re-1"), "POST", "/api/v1/generations/job_1/regenerate", "re-1"),
     (READ, "GET", "/api/v1/generations/job_1", None),
     (lambda door: door.create_source_from_url(b"{}", "source-1"), "POST", "/api/v1/source-assets", "source-1"),
-    (lambda door: door.upload_source(b"jpeg", "a.jpg", "image/jpeg", "source-2"), "POST", "/api/v1/source-assets", "source-2"),
+    (
+        lambda door: door.upload_source(b"jpeg", "a.jpg", "image/jpeg", "source-2"),
+        "POST",
+        "/api/v1/source-assets",
+        "source-2",
+    ),
     (lambda door: door.ingest("ing_1"), "GET", "/api/v1/source-assets/ing_1", None),
     (lambda door: door.usage(), "GET", "/api/v1/usage/summary", None),
     (lambda door: door.billing(), "GET", "/api/v1/billing/events?limit=100", None),
@@ -94,7 +99,19 @@ def test_an_answer_may_be_wrapped(wrapper: str) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"[]", b"null", b'"job_1"', b"{", b"<html>", b"\xff", b'{"job_id": null}', b'{"job_id": ""}', b"[" * 100_000],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b'"job_1"',
+        b"{",
+        b"<html>",
+        b"\xff",
+        b'{"job_id": null}',
+        b'{"job_id": ""}',
+        b"[" * 100_000,
+    ],
 )
 @pytest.mark.parametrize("call", [call for call, method, *_ in CALLS if method == "POST"])
 def test_a_write_that_succeeded_without_an_id_has_an_unknown_outcome(call: Call, content: bytes) -> None:
@@ -105,7 +122,9 @@ def test_a_write_that_succeeded_without_an_id_has_an_unknown_outcome(call: Call,
 
 
 def test_money_comes_exactly_as_it_was_written() -> None:
-    page = answering(CALLS[7][0], content=b'{"events": [{"event_id": "e", "amount_usd": 0.1000000000000000055511151231}]}')
+    page = answering(
+        CALLS[7][0], content=b'{"events": [{"event_id": "e", "amount_usd": 0.1000000000000000055511151231}]}'
+    )
     assert page.events[0].amount_usd == Decimal("0.1000000000000000055511151231")
     assert answering(CALLS[7][0], json=[{"event_id": "e"}]).events[0].event_id == "e"
     absurd = answering(CALLS[7][0], content=b'{"events": [{"amount_usd": 1e9999999999999999999}]}')
@@ -150,7 +169,9 @@ def test_without_a_connection_nothing_was_sent(error: type[httpx.TransportError]
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError, OSError])
+@pytest.mark.parametrize(
+    "error", [httpx.ReadTimeout, httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError, OSError]
+)
 def test_a_connection_that_was_there_leaves_the_outcome_unknown(error: type[Exception]) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         raise error("lost")
@@ -166,9 +187,7 @@ def test_the_key_itself_never_reaches_a_message() -> None:
 
     async def echoed() -> str:
         echo = httpx.MockTransport(lambda _: httpx.Response(401, text="no key: pa55word-of-another-form"))
-        async with KataloClient(
-            base_url="http://a", api_key="pa55word-of-another-form", transport=echo
-        ) as door:
+        async with KataloClient(base_url="http://a", api_key="pa55word-of-another-form", transport=echo) as door:
             with pytest.raises(KataloError) as caught:
                 await door.usage()
         return str(caught.value)
@@ -191,9 +210,7 @@ def test_the_line_end_of_a_key_file_does_no_harm() -> None:
             seen.append(request.headers["authorization"])
             return httpx.Response(200, json={})
 
-        async with KataloClient(
-            base_url="http://a", api_key=f"{KEY}\n", transport=httpx.MockTransport(answer)
-        ) as door:
+        async with KataloClient(base_url="http://a", api_key=f"{KEY}\n", transport=httpx.MockTransport(answer)) as door:
             await door.usage()
 
     asyncio.run(run())
@@ -225,13 +242,16 @@ def test_nothing_is_opened_by_the_import_or_the_constructor() -> None:
     st.binary()
     | st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["job_id", "status", "outputs", "error", "events", "data"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["job_id", "status", "outputs", "error", "events", "data"]), inner)
+        ),
         max_leaves=10,
     ).map(lambda value: json.dumps(value).encode()),
     st.dictionaries(
         st.sampled_from(["location", "retry-after", "content-encoding", "content-type"]),
-        st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20) | st.sampled_from(["gzip", "http://["]),
+        st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+        | st.sampled_from(["gzip", "http://["]),
     ),
 )
 @settings(deadline=None)
@@ -287,9 +307,9 @@ def test_connections_are_kept_and_cookies_are_not(serve, answer) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"job_id\": \"job_1\"}",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"job_id": "job_1"}',
         b"HTTP/1.1 200 OK\r\nContent-Le",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"job",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"job',
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
         b"HTTP/1.1 twohundred OK\r\n\r\n",
         b"HELLO\r\n\r\n",
@@ -309,7 +329,7 @@ def test_a_broken_answer_leaves_the_outcome_unknown(serve, raw: bytes) -> None:
 
 def test_a_refusal_stays_one_even_if_its_reason_breaks_off(serve) -> None:
     async def run() -> None:
-        cut = b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 99\r\n\r\n{\"error\": {\"mess"
+        cut = b'HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 99\r\n\r\n{"error": {"mess'
         async with serve(cut) as seen:
             [error] = await over_http(seen.address, CREATE)
         assert isinstance(error, RateLimited)
@@ -344,9 +364,10 @@ def test_a_port_where_nobody_listens_and_a_name_that_is_none_were_not_sent_to(se
 
 def test_a_call_that_found_no_free_connection_was_not_sent(serve, silence) -> None:
     async def run() -> None:
-        async with serve(silence) as seen, KataloClient(
-            base_url=seen.address, api_key=KEY, max_connections=1, connect_s=0.05, call_s=1
-        ) as door:
+        async with (
+            serve(silence) as seen,
+            KataloClient(base_url=seen.address, api_key=KEY, max_connections=1, connect_s=0.05, call_s=1) as door,
+        ):
             errors = await asyncio.gather(CREATE(door), CREATE(door), return_exceptions=True)
         assert sorted(type(error).__name__ for error in errors) == ["NotSent", "OutcomeUnknown"]
         assert len(seen.requests) == 1
@@ -363,7 +384,11 @@ def test_the_bytes_arrive_as_they_were_given(serve, answer) -> None:
             exact = b' {"b":1,\n"a":"\xc3\xa4"} '
             upload: Call = lambda door: door.upload_source(content, "a.jpg", "image/jpeg", "k1")
             await over_http(
-                seen.address, upload, upload, lambda door: door.create_generation(exact, "k2"), lambda door: door.create_generation(b"", "k3")
+                seen.address,
+                upload,
+                upload,
+                lambda door: door.create_generation(exact, "k2"),
+                lambda door: door.create_generation(b"", "k3"),
             )
         first, second, third, fourth = seen.requests
         assert first[2] == second[2] == body
@@ -403,7 +428,9 @@ def test_an_opaque_id_is_one_segment_of_the_path_on_the_wire(serve, answer, path
 
 
 @given(st.binary(max_size=200), st.text(), st.text())
-def test_a_multipart_body_is_the_same_every_time_and_has_one_part(content: bytes, filename: str, media_type: str) -> None:
+def test_a_multipart_body_is_the_same_every_time_and_has_one_part(
+    content: bytes, filename: str, media_type: str
+) -> None:
     body, content_type = multipart_body(content, filename, media_type)
     assert (body, content_type) == multipart_body(content, filename, media_type)
     boundary = content_type.removeprefix("multipart/form-data; boundary=").encode()

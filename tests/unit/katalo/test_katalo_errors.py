@@ -62,7 +62,9 @@ def envelope(**fields: Any) -> dict[str, Any]:
         (303, UnexpectedStatus, False, False),
     ],
 )
-def test_a_status_alone_says_what_is_certain(status: int, kind: type[KataloError], refused: bool, retryable: bool) -> None:
+def test_a_status_alone_says_what_is_certain(
+    status: int, kind: type[KataloError], refused: bool, retryable: bool
+) -> None:
     error = error_of(status)
     assert (type(error), error.refused, error.retryable) == (kind, refused, retryable)
     assert error.status == status
@@ -196,8 +198,12 @@ def test_a_message_is_one_short_line_that_can_be_printed_and_stored() -> None:
     | st.text().map(str.encode)
     | st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters()),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["error", "errors", "code", "message", "retryable", "retry_after", "details"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["error", "errors", "code", "message", "retryable", "retry_after", "details"]), inner
+            )
+        ),
         max_leaves=10,
     ).map(lambda value: json.dumps(value).encode()),
     st.none() | st.text(),

@@ -66,7 +66,10 @@ def test_the_state_of_an_ingest(answer: dict[str, Any], state: str, asset: str |
         ("succeeded", "succeeded"),
         ("Succeeded", "succeeded"),
         ("failed", "failed"),
-        *((s, "running") for s in ("ingesting", "queued", "completed", "success", "error", "cancelled", "", None, 3, {})),
+        *(
+            (s, "running")
+            for s in ("ingesting", "queued", "completed", "success", "error", "cancelled", "", None, 3, {})
+        ),
     ],
 )
 def test_two_states_of_a_job_are_terminal_and_all_else_is_running(status: object, state: str) -> None:
@@ -84,7 +87,10 @@ def test_two_states_of_a_job_are_terminal_and_all_else_is_running(status: object
         (SIGNED, [("primary", SIGNED)]),
         ([SIGNED], [("primary", SIGNED)]),
         ([SIGNED, OTHER], [("primary", SIGNED), ("alternate", OTHER)]),
-        *(([{name: SIGNED}], [("primary", SIGNED)]) for name in ("url", "signed_url", "image_url", "download_url", "href")),
+        *(
+            ([{name: SIGNED}], [("primary", SIGNED)])
+            for name in ("url", "signed_url", "image_url", "download_url", "href")
+        ),
         ([{"url": None, "href": SIGNED}], [("primary", SIGNED)]),
         ({"url": SIGNED}, [("primary", SIGNED)]),
         ({"primary": SIGNED, "alternate": None}, [("primary", SIGNED)]),
@@ -92,7 +98,10 @@ def test_two_states_of_a_job_are_terminal_and_all_else_is_running(status: object
         ({"primary": {"url": SIGNED}, "alternates": [{"url": OTHER}]}, [("primary", SIGNED), ("alternate", OTHER)]),
         ({"items": [{"url": SIGNED}, {"url": OTHER}]}, [("primary", SIGNED), ("alternate", OTHER)]),
         *(
-            ([{"url": OTHER, mark: "alternate"}, {"url": SIGNED, mark: "primary"}], [("primary", SIGNED), ("alternate", OTHER)])
+            (
+                [{"url": OTHER, mark: "alternate"}, {"url": SIGNED, mark: "primary"}],
+                [("primary", SIGNED), ("alternate", OTHER)],
+            )
             for mark in ("kind", "role", "type", "variant")
         ),
         (
@@ -155,7 +164,13 @@ def test_ids_are_opaque_and_what_is_none_is_absent() -> None:
 
 
 def test_only_an_explicit_false_means_that_the_api_may_not_be_used() -> None:
-    for answer in ({}, {"entitlement": None}, {"entitlement": "basic"}, {"entitlement": {"overage": False}}, {"access": {}}):
+    for answer in (
+        {},
+        {"entitlement": None},
+        {"entitlement": "basic"},
+        {"entitlement": {"overage": False}},
+        {"access": {}},
+    ):
         assert usage_of(answer).enabled is None
     for answer in ({"entitlement": True}, {"entitlement": {"enabled": True}}, {"access": {"enabled": True}}):
         assert usage_of(answer).enabled is True
@@ -164,11 +179,13 @@ def test_only_an_explicit_false_means_that_the_api_may_not_be_used() -> None:
 
 
 def test_the_numbers_of_a_period_are_kept_as_given() -> None:
-    found = usage_of({
-        "billing_period": {"start_at": "2026-11-01", "end_at": "2026-12-01"},
-        "usage": {"included": 100, "consumed": "12.5", "note": "x", "flag": True},
-        "jobs": {"total": 3, "by_state": {"failed": 1}},
-    })
+    found = usage_of(
+        {
+            "billing_period": {"start_at": "2026-11-01", "end_at": "2026-12-01"},
+            "usage": {"included": 100, "consumed": "12.5", "note": "x", "flag": True},
+            "jobs": {"total": 3, "by_state": {"failed": 1}},
+        }
+    )
     assert (found.period_start, found.period_end) == ("2026-11-01", "2026-12-01")
     assert found.usage == {"included": Decimal(100), "consumed": Decimal("12.5")}
     assert found.jobs == {"total": Decimal(3)}
@@ -221,7 +238,22 @@ def test_without_a_cursor_it_is_the_last_page(page: object) -> None:
         (0.1, Decimal("0.1")),
         (3, Decimal(3)),
         ("-1.5", Decimal("-1.5")),
-        *((value, None) for value in (None, "", "free", True, "NaN", "sNaN", "Infinity", float("nan"), [], "1e999999", "1e9999999999999999999")),
+        *(
+            (value, None)
+            for value in (
+                None,
+                "",
+                "free",
+                True,
+                "NaN",
+                "sNaN",
+                "Infinity",
+                float("nan"),
+                [],
+                "1e999999",
+                "1e9999999999999999999",
+            )
+        ),
     ],
 )
 def test_money_is_exact_and_absent_money_is_unknown(value: object, amount: Decimal | None) -> None:

@@ -66,7 +66,9 @@ def test_the_longer_of_body_and_header_counts() -> None:
     assert retry_after_s(now=NOW) is None
 
 
-@given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str) | st.lists(st.none()))
+@given(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(str) | st.lists(st.none())
+)
 def test_no_value_raises_or_leaves_the_bounds(value: object) -> None:
     found = retry_after_s(value, now=NOW)
     assert found is None or LEAST_S <= found <= LONGEST_S

@@ -18,7 +18,9 @@ def test_the_signature_is_hmac_sha256_of_the_raw_body_in_hex() -> None:
     assert sign(b"what do ya want for nothing?", "Jefe") == expected
 
 
-@pytest.mark.parametrize("header", [SIGNED, SIGNED.upper(), f"sha256={SIGNED}", f" {SIGNED} ", f"sha256={SIGNED.upper()}"])
+@pytest.mark.parametrize(
+    "header", [SIGNED, SIGNED.upper(), f"sha256={SIGNED}", f" {SIGNED} ", f"sha256={SIGNED.upper()}"]
+)
 def test_the_written_forms_of_a_good_signature_are_taken(header: str) -> None:
     assert verify(BODY, header, ["secret"])
 
