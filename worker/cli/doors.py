@@ -47,6 +47,9 @@ class LedgerPort(Protocol):
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
         """Send held photos on their way again."""
 
+    async def unused_api(self) -> None:
+        """Say that nothing was ever sent to the API, so that an empty ledger has no window to wait for."""
+
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
         """Return completion messages after a stream id."""
 

@@ -132,6 +132,8 @@ class _Run:
         interrupted = _interruption(crew)
         reading, tracker = Reading(sources=self._sources, report=complain), Tracker()
         async with self._doors.open_ledger(ready.settings) as ledger:
+            if ready.untouched:
+                await ledger.unused_api()
             begun_ms = (await ledger.snapshot()).now_ms
             journal = Journal(
                 ready.out / "completions.jsonl",

@@ -36,6 +36,8 @@ class Surroundings:
     out: Path
     sandbox: RunningSandbox | None
     embedded: bool
+    #: A sandbox that never saw a call: an empty ledger has no earlier grants to wait for.
+    untouched: bool
 
     def describe(self) -> list[str]:
         """Return what the run works with, for people: which API before all else."""
@@ -80,6 +82,7 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
             running = stack.enter_context(embedded_redis(folder.redis))
             changes |= {"redis_url": SecretStr(running.url)}
         sandbox = None
+        untouched = sandboxed and not folder.sandbox.exists()
         if sandboxed:
             chosen = settings.speed if "speed" in settings.model_fields_set else SANDBOX_SPEED
             sandbox = start_sandbox(folder, speed=speed or chosen, seed=seed)
@@ -103,7 +106,7 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
                     position=before.position if before else "0",
                 )
             )
-        yield Surroundings(settings=ready, folder=folder, out=where, sandbox=sandbox, embedded=embedded)
+        yield Surroundings(settings=ready, folder=folder, out=where, sandbox=sandbox, embedded=embedded, untouched=untouched)
 
 
 def _output(settings: Settings, out: Path | None, *, sandboxed: bool) -> tuple[Path, dict[str, Any]]:
