@@ -139,3 +139,19 @@ def test_no_secret_is_in_anything_that_workers_write(fleet: Build) -> None:
     written = crew.logs() + str(crew.events()) + "".join(p.read_text() for p in crew.folder.rglob("*.json"))
     assert crew.sandbox.api_key.partition(".")[2] not in written
     assert "signature=" not in written
+
+
+def test_a_revoked_key_pauses_the_account_and_fails_no_photo(fleet: Build) -> None:
+    crew = fleet(workers=0)
+    right = crew.environ["KATALO_API_KEY"]
+    crew.environ["KATALO_API_KEY"] = "kat_live_revoked.key"
+    worker = crew.start_worker()
+    crew.enqueue(crew.photos(6))
+    crew.wait_for("the pause", lambda snapshot: snapshot.paused_reason is not None)
+    assert "401" in (crew.snapshot().paused_reason or "")
+    assert crew.snapshot().stages == {Stage.ACCEPTED: 6}
+    crew.kill(worker)
+    crew.environ["KATALO_API_KEY"] = right
+    crew.start_worker()
+    crew.wait_for_all(6)
+    crew.check_books(staged=6)
