@@ -171,7 +171,7 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     with contextlib.ExitStack() as stack:
 
         def build(*, workers: int = 1, **sandbox: Any) -> Fleet:
-            redis = stack.enter_context(embedded_redis(tmp_path / "redis", port=_free_port()))
+            redis = stack.enter_context(embedded_redis(tmp_path / "redis", port=free_port()))
             config = SandboxConfig(**({"speed": SPEED, "picture": "tiny"} | sandbox))
             api = stack.enter_context(running_sandbox(config))
             environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
@@ -195,6 +195,7 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
         yield build
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
