@@ -106,7 +106,9 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
                     position=before.position if before else "0",
                 )
             )
-        yield Surroundings(settings=ready, folder=folder, out=where, sandbox=sandbox, embedded=embedded, untouched=untouched)
+        yield Surroundings(
+            settings=ready, folder=folder, out=where, sandbox=sandbox, embedded=embedded, untouched=untouched
+        )
 
 
 def _output(settings: Settings, out: Path | None, *, sandboxed: bool) -> tuple[Path, dict[str, Any]]:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -82,6 +83,8 @@ class KataloClient:
                 # The deadlines of `_call` are what ends a silent answer; only connecting has a limit of its own.
                 timeout=httpx.Timeout(max(call_s, upload_s), connect=connect_s, pool=connect_s),
                 follow_redirects=False,
+                # Nothing of one call may show in another.
+                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             )
         except httpx.InvalidURL as error:
             raise ValueError(f"KATALO_BASE_URL is no address: {error}") from None

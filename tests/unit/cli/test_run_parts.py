@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from redis.exceptions import RedisError
 
 from tests.unit.cli.conftest import FakeLedger, new_listing, snapshot, view
 from worker.cli.following import PAUSED_S, REDIS_AWAY_S, Ending, follow
@@ -18,7 +19,6 @@ from worker.core.identity import fingerprint
 from worker.core.photo import Stage
 from worker.core.request import Request
 from worker.ledger.snapshot import Enqueued, Verdict
-from redis.exceptions import RedisError
 
 
 def message(kind: str, listing_id: str, photo_id: str, **data: object) -> str:

@@ -24,9 +24,42 @@ json_values = st.recursive(
 )
 #: Objects of the fields that are read, with anything in them.
 names = st.sampled_from(
-    "status ingest_id job_id source_asset_id reference metadata outputs failure error url kind role is_primary primary "
-    "alternate entitlement access enabled usage jobs rate_limits generations limit window events data next_cursor "
-    "amount_usd billable code message retryable retry_after details".split()
+    [
+        "status",
+        "ingest_id",
+        "job_id",
+        "source_asset_id",
+        "reference",
+        "metadata",
+        "outputs",
+        "failure",
+        "error",
+        "url",
+        "kind",
+        "role",
+        "is_primary",
+        "primary",
+        "alternate",
+        "entitlement",
+        "access",
+        "enabled",
+        "usage",
+        "jobs",
+        "rate_limits",
+        "generations",
+        "limit",
+        "window",
+        "events",
+        "data",
+        "next_cursor",
+        "amount_usd",
+        "billable",
+        "code",
+        "message",
+        "retryable",
+        "retry_after",
+        "details",
+    ]
 )
 answers = st.recursive(
     json_values, lambda inner: st.dictionaries(names, inner, max_size=6) | st.lists(inner, max_size=3), max_leaves=20
