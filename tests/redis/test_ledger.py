@@ -202,6 +202,26 @@ def test_a_replayed_photo_goes_the_whole_way_under_a_new_key(tell: Tell) -> None
     tell(story)
 
 
+def test_a_replay_of_a_paid_photo_reads_its_job_again_and_buys_nothing(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        [sent] = await account.dispatch()
+        photo = await account.take(sent)
+        fields = {"job_id": "j", "resume": "1"}
+        await account.settle(photo, Stage.FAILED, Ending.FAIL, fields=fields, error_code="c", error_message="m")
+        [view] = await account.ledger.photos(Stage.FAILED)
+        assert await account.ledger.replay([view.key]) == 1
+        [sent] = await account.dispatch()
+        photo = await account.take(sent)
+        assert (photo.stage, photo.job_id, photo.create_try) == (Stage.GENERATING, "j", 0)
+        await account.settle(photo, Stage.DONE)
+        assert len(await account.events()) == 2, "the listing ends a second time, with its photo"
+        assert (await account.snapshot()).stages == {Stage.DONE: 1}
+
+    tell(story)
+
+
 def test_rows_and_listings_expire_only_after_their_end(tell: Tell) -> None:
     async def story(account: Account) -> None:
         await account.begin()

@@ -4,14 +4,14 @@ The rules, in the order in which they protect:
 
 1. a create whose outcome is unknown is repeated with the same key and body until `REPLAY_HORIZON_MS` after its first
    send, and then waits for a person (`uncertain`): it is never given up and never made anew;
-2. flow control and account trouble cost no attempt: the photo waits;
-3. reading a job is never given up: the job is paid for;
+2. flow control, account trouble, and an API or store that is down cost no attempt: the photo waits;
+3. reading a job is never given up: the job is paid for, also when storing its outputs was;
 4. everything else is retried `max_attempts` times and then fails with the last reason.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.core.backoff import retry_delay_ms
@@ -30,6 +30,8 @@ INTENT_FIELDS: Final = ("body", "idempotency_key", "sent_ms")
 #: The least wait after flow control spoke, and after the API could not be reached at all. API time.
 FLOW_PAUSE_MS: Final = 1_000
 REFUSED_PAUSE_MS: Final = 5_000
+#: So many denials of a job that was created are taken for a delay on the API's side.
+DENIED_READS: Final = 3
 #: How often an asset that has gone is taken in again.
 MAX_INGEST_TRIES: Final = 1
 
@@ -50,7 +52,7 @@ def after_trouble(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
     """Return what follows `trouble` in the step that `photo.stage` stands for."""
     if photo.stage in {Stage.INGESTED, Stage.CREATING}:
         return _after_create(photo, trouble, jitter=jitter, rules=rules)
-    if trouble.cause in {Cause.FLOW_CONTROL, Cause.ACCOUNT}:
+    if trouble.cause in {Cause.FLOW_CONTROL, Cause.ACCOUNT, Cause.DOWN}:
         return _wait(photo, trouble, jitter=jitter, rules=rules)
     if photo.stage is Stage.GENERATING:
         return _after_read(photo, trouble, jitter=jitter, rules=rules)
@@ -73,6 +75,11 @@ def fail(code: str, message: str, *, release_slot: bool = False) -> Step:
     )
 
 
+def fail_paid(code: str, message: str) -> Step:
+    """Return the end of a photo whose job is paid for: a replay reads it again instead of buying another."""
+    return replace(fail(code, message), fields={"resume": "1"})
+
+
 def uncertain(trouble: Trouble, *, release_slot: bool = False) -> Step:
     """Return the state that waits for a person: a job may exist, and nothing is created until somebody has looked."""
     return Step(
@@ -88,9 +95,10 @@ def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
     sent_ms = photo.sent_ms if photo.sent_ms is not None else photo.now_ms
     if trouble.cause is Cause.CONFLICT:
         return uncertain(trouble)
-    if trouble.cause is Cause.ASSET_GONE:
-        return _ingest_again(photo, trouble)
-    if trouble.cause in {Cause.REJECTED, Cause.NOT_THERE}:
+    if trouble.cause in {Cause.ASSET_GONE, Cause.NOT_THERE}:
+        # After an unanswered send a job may exist all the same, so nothing is created by ourselves.
+        return _ingest_again(photo, trouble) if photo.stage is Stage.INGESTED else uncertain(trouble)
+    if trouble.cause is Cause.REJECTED:
         return fail(trouble.code, trouble.message, release_slot=True)
     if trouble.refused and photo.stage is Stage.INGESTED:
         # The first send was refused for certain: nothing exists, so the slot goes back and the 23 h have not begun.
@@ -116,7 +124,7 @@ def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
 
 
 def _after_read(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
-    if trouble.cause in {Cause.NOT_THERE, Cause.REJECTED}:
+    if trouble.cause in {Cause.NOT_THERE, Cause.REJECTED} and photo.attempt >= DENIED_READS:
         return uncertain(trouble, release_slot=True)
     return Step(
         ending=Ending.RETRY,
@@ -143,7 +151,8 @@ def _ingest_again(photo: Photo, trouble: Trouble) -> Step:
 
 def _retry(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
     if photo.attempt + 1 >= rules.max_attempts:
-        return fail(trouble.code, f"{trouble.message} (given up after {photo.attempt + 1} tries)")
+        message = f"{trouble.message} (given up after {photo.attempt + 1} tries)"
+        return (fail_paid if photo.stage is Stage.STORING else fail)(trouble.code, message)
     return Step(
         ending=Ending.RETRY,
         stage=photo.stage,
@@ -164,7 +173,7 @@ def _wait(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Ste
 
 
 def _pause(trouble: Trouble, *, jitter: float, rules: Rules) -> int:
-    least_ms = REFUSED_PAUSE_MS if trouble.cause is Cause.PASSING else FLOW_PAUSE_MS
+    least_ms = REFUSED_PAUSE_MS if trouble.cause in {Cause.PASSING, Cause.DOWN} else FLOW_PAUSE_MS
     return rules.scaled(max(trouble.retry_after_ms, least_ms) * (1 + jitter / 4))
 
 

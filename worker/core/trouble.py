@@ -13,6 +13,8 @@ class Cause(StrEnum):
     FLOW_CONTROL = "flow_control"
     #: The key or the organisation's entitlement; the account is paused and the photo kept. Costs no attempt.
     ACCOUNT = "account"
+    #: The API or the store can't be reached or says that it is down; nothing is wrong with the photo. Costs no attempt.
+    DOWN = "down"
     #: The API will never accept this request.
     REJECTED = "rejected"
     #: The source asset is not there (any more); taking it in again may help, once.

@@ -1,10 +1,16 @@
 -- Starts a photo's way anew at `accepted`: another revision, or a replay under a new key.
--- `reopen`: the photo had ended and counts as open for its listing again.
+-- `ended`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
   'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
-  'next_request', 'next_fingerprint', 'next_metadata', 'ingest_try', 'restored'}
+  'next_request', 'next_fingerprint', 'next_metadata', 'ingest_try', 'restored', 'resume'}
 
-local function restart(root, key, now, was, priority, partner, reopen, changes)
+local function reopen(root, row)
+  local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')
+  redis.call('HINCRBY', listing, 'open', 1)
+  redis.call('PERSIST', listing)
+end
+
+local function restart(root, key, now, was, priority, partner, ended, changes)
   local row = root .. 'p:' .. key
   unplace(root, key, was, priority)
   redis.call('HDEL', row, unpack(WORKING))
@@ -13,10 +19,6 @@ local function restart(root, key, now, was, priority, partner, reopen, changes)
   count(root, partner, was, -1)
   count(root, partner, 'accepted', 1)
   backlog_add(root, 'source', priority, partner, key)
-  if reopen then
-    local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')
-    redis.call('HINCRBY', listing, 'open', 1)
-    redis.call('PERSIST', listing)
-  end
+  if ended then reopen(root, row) end
   wake(root)
 end

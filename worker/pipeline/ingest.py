@@ -42,7 +42,7 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
         if isinstance(earlier, Manifest):
             return _already_staged(earlier)
         if earlier is not None:
-            return _already_paid(photo, earlier.job_id, earlier.source_asset_id)
+            return _already_paid(earlier.job_id, earlier.source_asset_id)
     by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
     try:
         return await (_by_url if by_url else _by_upload)(services, photo)
@@ -122,8 +122,8 @@ def _already_staged(manifest: Manifest) -> Step:
     return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
 
 
-def _already_paid(photo: Photo, job_id: str, source_asset_id: str | None) -> Step:
-    fields = {"job_id": job_id, "receipt_written": "1", "created_ms": str(photo.now_ms)}
+def _already_paid(job_id: str, source_asset_id: str | None) -> Step:
+    fields = {"job_id": job_id, "receipt_written": "1"}
     if source_asset_id:
         fields["source_asset_id"] = source_asset_id
     return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

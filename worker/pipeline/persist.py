@@ -10,11 +10,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
-from worker.core.decide import after_trouble
+from worker.core.decide import fail_paid
 from worker.core.events import timestamp
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
-from worker.core.trouble import Cause, Trouble
 from worker.pipeline.trouble import from_elsewhere
 from worker.storage.errors import DownloadFailed, NotAnImage, UrlExpired
 from worker.storage.manifest import write_outputs
@@ -56,11 +55,8 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
 
 def _read_again(services: Services, photo: Photo, error: UrlExpired | NotAnImage | DownloadFailed) -> Step:
     if photo.rereads >= MAX_REREADS:
-        if isinstance(error, UrlExpired):
-            trouble = Trouble(cause=Cause.REJECTED, code="url_expired", message=str(error))
-        else:
-            trouble = from_elsewhere(error)
-        return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+        code = "url_expired" if isinstance(error, UrlExpired) else from_elsewhere(error).code
+        return fail_paid(code, f"{error} (after {photo.rereads} fresh URLs)")
     again = {"rereads": str(photo.rereads + 1)}
     # The first time at once, then with a growing pause: the job is paid for, so there is no hurry to give up.
     delay_ms = services.rules.scaled(1_000 * (2**photo.rereads - 1))

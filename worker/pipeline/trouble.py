@@ -16,6 +16,7 @@ from worker.katalo.errors import (
     IdempotencyConflict,
     KataloError,
     NotFound,
+    NotSent,
     Unauthorized,
     ValidationFailed,
 )
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 #: How long a route is paused when the API gives no time of its own, and the account after a 401 or 403. API time, ms.
 ROUTE_PAUSE_MS: Final = 2_000
 ACCOUNT_PAUSE_MS: Final = 30_000
+#: Statuses by which a gateway says that the API behind it is down.
+UNAVAILABLE: Final = frozenset({502, 503, 504})
 
 
 async def from_api(services: Services, photo: Photo, route: Route, error: KataloError) -> Trouble:
@@ -62,7 +65,7 @@ def from_elsewhere(error: Exception) -> Trouble:
         case DownloadFailed():
             return Trouble(cause=Cause.PASSING, code="download_failed", message=str(error))
         case StoreError():
-            return Trouble(cause=Cause.PASSING, code="store_unavailable", message=str(error))
+            return Trouble(cause=Cause.DOWN, code="store_unavailable", message=str(error))
         case RedisError():
             return Trouble(cause=Cause.PASSING, code="redis_unavailable", message=type(error).__name__)
         case _:
@@ -75,7 +78,7 @@ def label(photo: Photo) -> str:
     return f"{photo.listing_id}/{photo.photo_id}"
 
 
-def _cause(error: KataloError) -> Cause:
+def _cause(error: KataloError) -> Cause:  # noqa: PLR0911 - one cause a line
     if error.is_flow_control:
         return Cause.FLOW_CONTROL
     match error:
@@ -87,4 +90,6 @@ def _cause(error: KataloError) -> Cause:
             return Cause.NOT_THERE
         case ValidationFailed() if "source_asset" in str(error) or "source asset" in str(error).lower():
             return Cause.ASSET_GONE
+    if isinstance(error, NotSent) or error.status in UNAVAILABLE:
+        return Cause.DOWN
     return Cause.PASSING if error.retryable or not error.refused else Cause.REJECTED

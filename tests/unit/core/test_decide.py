@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.backoff import LONGEST_MS, retry_delay_ms
-from worker.core.decide import MAX_ATTEMPTS, REPLAY_HORIZON_MS, Rules, after_trouble
+from worker.core.decide import DENIED_READS, MAX_ATTEMPTS, REPLAY_HORIZON_MS, Rules, after_trouble
 from worker.core.photo import ENDED, HELD, STEP_OF, TRANSITIONS, Photo, Stage
 from worker.core.request import Request
 from worker.core.step import Ending, Step
@@ -72,8 +72,8 @@ def test_every_outcome_is_a_transition_that_the_state_machine_knows(
     assert step.delay_ms >= 0
 
 
-@given(working, troubles_of(Cause.FLOW_CONTROL, Cause.ACCOUNT, refused=st.just(True)), st.integers(0, 50))
-def test_flow_control_and_account_trouble_spend_no_attempt_and_fail_nothing(
+@given(working, troubles_of(Cause.FLOW_CONTROL, Cause.ACCOUNT, Cause.DOWN, refused=st.just(True)), st.integers(0, 50))
+def test_flow_control_account_trouble_and_a_service_that_is_down_spend_no_attempt_and_fail_nothing(
     stage: Stage, trouble: Trouble, attempt: int
 ) -> None:
     step = decide(photo_in(stage, attempt=attempt), trouble)
@@ -83,7 +83,7 @@ def test_flow_control_and_account_trouble_spend_no_attempt_and_fail_nothing(
 
 
 @given(
-    troubles_of(Cause.PASSING, Cause.BUG, Cause.FLOW_CONTROL, Cause.ACCOUNT, Cause.CONFLICT),
+    troubles_of(*(cause for cause in Cause if cause is not Cause.REJECTED and cause is not Cause.SOURCE)),
     st.integers(0, 50),
     st.integers(0, 2 * REPLAY_HORIZON_MS),
 )
@@ -102,7 +102,7 @@ def test_an_unanswered_create_keeps_its_key_and_bytes_or_waits_for_a_person(
 @given(troubles, st.integers(0, 100))
 def test_a_paid_job_is_read_for_ever_unless_the_api_denies_it(trouble: Trouble, attempt: int) -> None:
     step = decide(photo_in(Stage.GENERATING, attempt=attempt), trouble)
-    denied = trouble.cause in {Cause.NOT_THERE, Cause.REJECTED}
+    denied = trouble.cause in {Cause.NOT_THERE, Cause.REJECTED} and attempt >= DENIED_READS
     assert step.stage is (Stage.UNCERTAIN if denied else Stage.GENERATING)
 
 
@@ -153,3 +153,10 @@ def test_every_stage_can_be_reached_and_can_reach_an_end() -> None:
 def test_backing_off_is_bounded_and_never_shorter_than_asked(attempt: int, jitter: float, least: int) -> None:
     delay = retry_delay_ms(attempt, jitter, at_least_ms=least)
     assert max(least, 500) <= delay <= max(least, LONGEST_MS)
+
+
+def test_a_paid_job_that_can_not_be_stored_is_marked_for_a_replay_that_buys_nothing() -> None:
+    passing = Trouble(cause=Cause.PASSING, code="c", message="m")
+    step = decide(photo_in(Stage.STORING, attempt=MAX_ATTEMPTS), passing)
+    assert (step.stage, step.fields) == (Stage.FAILED, {"resume": "1"})
+    assert "job_id" not in step.drop
