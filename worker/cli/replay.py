@@ -33,7 +33,8 @@ def replay(
 ) -> None:
     """Send failed and parked photos on their way again, under a new idempotency key.
 
-    A replayed photo is a new job and may be billed as one, also if its earlier job was.
+    A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
+    and its outputs could not be stored, that job is read again and nothing is bought.
     """
     if bool(names) == everything:
         stop("say what to replay: LISTING, LISTING/PHOTO, or --all")
