@@ -65,7 +65,9 @@ class Services:
     rules: Rules
     source_mode: str
     webhook_url: str | None
+    #: Both in ms of the API's time.
     ingest_deadline_ms: int
+    job_deadline_ms: int
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
@@ -183,4 +185,5 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             source_mode=settings.source_mode,
             webhook_url=settings.webhook_public_url,
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
+            job_deadline_ms=int(settings.job_deadline_s * 1000),
         )

@@ -155,3 +155,21 @@ def test_a_revoked_key_pauses_the_account_and_fails_no_photo(fleet: Build) -> No
     crew.start_worker()
     crew.wait_for_all(6)
     crew.check_books(staged=6)
+
+
+def test_a_job_that_takes_too_long_is_reported_and_read_on_to_its_end(fleet: Build) -> None:
+    crew = fleet(workers=0, job_min_s=200, job_max_s=210)
+    crew.environ["STAGECREW_JOB_DEADLINE_S"] = "60"
+    crew.start_worker()
+    [listing] = crew.photos(1)
+    crew.enqueue([listing])
+    told = set()
+
+    def note() -> None:
+        told.update(view.error_code for view in crew._ask(lambda ledger: ledger.listing(listing.listing_id)))
+
+    crew.wait_for_all(1, note)
+    assert "job_late" in told
+    crew.check_books(staged=1)
+    [view] = crew._ask(lambda ledger: ledger.listing(listing.listing_id))
+    assert view.error_code is None, "it is not late any more"

@@ -39,6 +39,8 @@ GENTLE_READ_MS: Final = 3_000
 #: `succeeded` without outputs is read again this often before it is reported (contract, section 12, point 16).
 EMPTY_READS: Final = 5
 EMPTY_READ_MS: Final = 12_000
+#: Pause between reads of a job that is past its deadline.
+LATE_READ_MS: Final = 60_000
 #: Metadata of the user's own that goes along: few, flat and short (contract, section 12, point 40).
 MAX_METADATA: Final = 10
 MAX_METADATA_CHARACTERS: Final = 200
@@ -140,6 +142,10 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
             return fail("no_outputs", "the job succeeded but has no outputs to store", release_slot=True)
         delay_ms = services.rules.scaled(EMPTY_READ_MS)
         return Step(ending=Ending.RETRY, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms, release_slot=True)
+    if photo.created_ms is not None and photo.now_ms - photo.created_ms > services.rules.scaled(
+        services.job_deadline_ms
+    ):
+        return _late(services, photo, fields)
     delay_ms = next_read_ms(
         waiting=waiting,
         polls=photo.polls,
@@ -147,6 +153,19 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
         gentle_ms=services.rules.scaled(GENTLE_READ_MS),
     )
     return Step(ending=Ending.WAIT, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms)
+
+
+def _late(services: Services, photo: Photo, fields: dict[str, str]) -> Step:
+    """Return what follows a job that should have ended long ago: it is paid for, so it is read on, but rarely."""
+    minutes = (photo.now_ms - (photo.created_ms or photo.now_ms)) * services.rules.speed / 60_000
+    return Step(
+        ending=Ending.WAIT,
+        stage=Stage.GENERATING,
+        fields=fields,
+        delay_ms=services.rules.scaled(LATE_READ_MS),
+        error_code="job_late",
+        error_message=f"the job has run for {minutes:.0f} minutes; it is paid for and is read on once a minute",
+    )
 
 
 async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> bool:
