@@ -222,6 +222,40 @@ def test_a_replay_of_a_paid_photo_reads_its_job_again_and_buys_nothing(tell: Tel
     tell(story)
 
 
+def test_a_changed_request_that_waited_in_an_uncertain_photo_is_what_a_replay_makes(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        [sent] = await account.dispatch()
+        photo = await account.create(sent)
+        await account.settle(photo, Stage.UNCERTAIN, Ending.FAIL, error_code="c", error_message="m")
+        [answer] = await account.enqueue("a", 1, style="coastal")
+        assert answer.verdict is Verdict.QUEUED_REVISION
+        [view] = await account.ledger.photos(Stage.UNCERTAIN)
+        assert await account.ledger.replay([view.key], create_again=True) == 1
+        [sent] = await account.dispatch()
+        photo = await account.take(sent)
+        assert (photo.request.style_preset, photo.revision, photo.create_try) == ("coastal", 2, 0)
+        assert (await account.snapshot()).slots_used == 0
+
+    tell(story)
+
+
+def test_the_list_of_failed_photos_forgets_with_their_rows(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 2)
+        first, second = await account.dispatch()
+        await account.settle(await account.take(first), Stage.FAILED, Ending.FAIL, error_code="c", error_message="m")
+        taken = await account.take(second)
+        account.push(86_400_001)
+        await account.settle(taken, Stage.DONE)
+        assert await account.redis.zcard("sc1:{default}:held:failed") == 0
+
+    tell(story)
+
+
 def test_rows_and_listings_expire_only_after_their_end(tell: Tell) -> None:
     async def story(account: Account) -> None:
         await account.begin()

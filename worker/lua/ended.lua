@@ -5,6 +5,7 @@ local function listing_ended(root, row, key, stage, now, announce, stream, lengt
   local listing = root .. 'l:' .. names[1]
   redis.call('HSET', listing, 'p:' .. key, cjson.encode({names[2], stage, names[3]}))
   redis.call('PEXPIRE', row, retention)
+  redis.call('ZREMRANGEBYSCORE', root .. 'held:failed', '-inf', now - retention)
   if redis.call('HINCRBY', listing, 'open', -1) > 0 then return end
   redis.call('PEXPIRE', listing, retention)
   local all, photos, outcomes, tally = redis.call('HGETALL', listing), {}, {}, {done = 0, failed = 0, cancelled = 0}

@@ -10,6 +10,15 @@ local function reopen(root, row)
   redis.call('PERSIST', listing)
 end
 
+-- The changed request that waits in a row, as changes to it; nil when none waits.
+local function next_revision(row, now)
+  local changed = redis.call('HMGET', row, 'next_request', 'next_fingerprint', 'next_metadata')
+  if not changed[1] then return nil end
+  redis.call('HINCRBY', row, 'revision', 1)
+  redis.call('HDEL', row, 'create_try')
+  return {'request', changed[1], 'fingerprint', changed[2], 'metadata', changed[3], 'accepted_ms', now}
+end
+
 local function restart(root, key, now, was, priority, partner, ended, changes)
   local row = root .. 'p:' .. key
   unplace(root, key, was, priority)

@@ -1,5 +1,5 @@
 -- Sends held photos on their way again, each under a new idempotency key: another job, which may be billed.
--- A photo whose paid job only could not be stored goes on with that job instead.
+-- A changed request that waited in one takes its place; a photo whose paid job only could not be stored goes on with that job instead.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 '1' when uncertain photos are meant too; then photo keys
 -- RETURNS: how many photos were sent
@@ -25,12 +25,13 @@ for i = 3, #ARGV do
   local known = redis.call('HMGET', row, 'stage', 'partner', 'priority')
   local stage = known[1]
   if stage == 'failed' or stage == 'parked' or (stage == 'uncertain' and ARGV[2] == '1') then
-    if redis.call('HGET', row, 'resume') then
+    local changed = next_revision(row, now)
+    if redis.call('HGET', row, 'resume') and not changed then
       resume(ARGV[i], row, stage, known[2])
     else
-      redis.call('HINCRBY', row, 'create_try', 1)
+      if not changed then redis.call('HINCRBY', row, 'create_try', 1) end
       redis.call('ZREM', root .. 'slots', ARGV[i])
-      restart(root, ARGV[i], now, stage, known[3], known[2], ENDED[stage], {'accepted_ms', now})
+      restart(root, ARGV[i], now, stage, known[3], known[2], ENDED[stage], changed or {'accepted_ms', now})
     end
     sent = sent + 1
   end

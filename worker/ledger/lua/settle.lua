@@ -40,11 +40,7 @@ if step.event then redis.call('XADD', ARGV[5], 'MAXLEN', '~', ARGV[6], '*', 'eve
 
 if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
   -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
-  local changed = redis.call('HMGET', row, 'next_request', 'next_fingerprint', 'next_metadata')
-  redis.call('HINCRBY', row, 'revision', 1)
-  redis.call('HDEL', row, 'create_try')
-  restart(root, key, now, stage, priority, partner, false,
-    {'request', changed[1], 'fingerprint', changed[2], 'metadata', changed[3], 'accepted_ms', now})
+  restart(root, key, now, stage, priority, partner, false, next_revision(row, now))
   return {'settled', 'accepted'}
 end
 if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
