@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 #: Older prose of the API says `panorama`; the description says `panorama360` (contract, section 12, point 1).
 CAPTURE_TYPE_ALIASES: Final[Mapping[str, str]] = {"panorama": "panorama360"}
 #: `clean` takes neither rooms nor style: "not required" is all the contract says, so both are left out (point 4).
 MODES_WITHOUT_STYLE: Final = frozenset({"clean"})
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,16 @@ class Request:
 
     def canonical_json(self) -> str:
         """Return the canonical JSON text: sorted keys, no spaces, nothing that was not asked for."""
-        return dumps({name: value for name, value in asdict(self).items() if value not in (None, (), False)})
+        asked = {
+            "source": self.source,
+            "workflow": self.workflow,
+            "capture_type": self.capture_type,
+            "mode": self.mode,
+            "room_types": self.room_types,
+            "style_preset": self.style_preset,
+            "include_alternates": self.include_alternates,
+        }
+        return dumps({name: value for name, value in asked.items() if value is not None and value not in ((), False)})
 
     @classmethod
     def from_json(cls, text: str) -> Request:
@@ -78,4 +89,4 @@ def canonical_request(
 
 def dumps(value: object) -> str:
     """Return canonical JSON: sorted keys, no spaces, ASCII. The same value gives the same bytes everywhere."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _encode(value)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from worker.core.events import listing_completed_parts
-from worker.core.identity import fingerprint, listing_key, photo_key
+from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
@@ -101,11 +101,12 @@ class Ledger:
             dumps(dict(listing.metadata)),
         ]
         for photo in listing.photos:
+            request = photo.request.canonical_json()
             args += [
                 photo_key(listing.listing_id, photo.photo_id),
                 photo.photo_id,
-                photo.request.canonical_json(),
-                fingerprint(photo.request),
+                request,
+                fingerprint_of(request),
                 dumps({**listing.metadata, **photo.metadata}),
             ]
         return args

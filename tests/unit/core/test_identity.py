@@ -56,11 +56,11 @@ def test_names_are_frozen() -> None:
         '{"capture_type":"photo","mode":"refurnish","source":"https://cdn.example.com/a.jpg",'
         '"style_preset":"modern","workflow":"staging"}'
     )
-    assert photo_key("listing-123", "lr-1") == "2ibreonoynr3hwfaqehq3rv3wl"
-    assert fingerprint(request) == "xhth3ciehav5g64rjvjqxcnzv6lv53et"
+    assert photo_key("listing-123", "lr-1") == "d2031239aec363b3d8a0810f0dc6bbb2"
+    assert fingerprint(request) == "b9e67d8904382bd37b914d530b89b9af"
     assert (
         generation_key("default", "listing-123", "lr-1", fingerprint(request))
-        == "generation-listing_123-lr_1-gr5jwzydrbkptj7yv6dkurfbcx"
+        == "generation-listing_123-lr_1-74zm6iurjyz7t56q77x2feawgx"
     )
 
 
