@@ -5,6 +5,7 @@ The scripts get the root as their declared key and build the others from it: one
 | after the root | type | holds | lifetime |
 |---|---|---|---|
 | `p:<photo>` | hash | a photo's row | until it has ended, then the retention |
+| `o:<photo>` | string | a photo's order: request and metadata | as its row |
 | `l:<listing>` | hash | a listing, its photos' outcomes, how many are open | the same, by its last photo |
 | `stages`, `partners` | hash | photos by stage, by partner and stage | lasting |
 | `due:<step>` | sorted set | photos that wait for a time (ms) | lasting |

@@ -17,7 +17,7 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
-from worker.ledger.rows import pairs, to_photo, to_view
+from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
 
@@ -105,9 +105,8 @@ class Ledger:
             args += [
                 photo_key(listing.listing_id, photo.photo_id),
                 photo.photo_id,
-                request,
+                order_text(request, dumps({**listing.metadata, **photo.metadata})),
                 fingerprint_of(request),
-                dumps({**listing.metadata, **photo.metadata}),
             ]
         return args
 
@@ -119,7 +118,7 @@ class Ledger:
             args += [key, token]
         now_ms, waiting, *rows = await self._scripts.call(_PACKAGE, "open", args)
         opened = [
-            Opened(photo=to_photo(key, self.account, pairs(row[1]), now_ms=int(now_ms)), wait_ms=int(row[0]))
+            Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
             if row
         ]
@@ -162,11 +161,6 @@ class Ledger:
     async def views(self, photos: Sequence[tuple[str, str]]) -> list[PhotoView]:
         """Return photos by (listing id, photo id); those that are not in the ledger are left out."""
         return await self._views([photo_key(listing_id, photo_id) for listing_id, photo_id in photos])
-
-    async def row(self, key: str) -> Photo | None:
-        """Return a photo's row as it stands, or None; it is not leased by this."""
-        found = await self._redis.hgetall(f"{self._scripts.root}p:{key}")
-        return to_photo(key, self.account, found, now_ms=int(found["stage_since_ms"])) if found else None
 
     async def unused_api(self) -> None:
         """Say that nothing was ever sent to the API: an empty ledger then has no window to wait for."""

@@ -4,7 +4,12 @@ local function listing_ended(root, row, key, stage, now, announce, stream, lengt
   local names = redis.call('HMGET', row, 'listing_key', 'photo_id', 'fingerprint')
   local listing = root .. 'l:' .. names[1]
   redis.call('HSET', listing, 'p:' .. key, cjson.encode({names[2], stage, names[3]}))
+  -- A hash that once held a long value stays large; written anew, an ended row is small again.
+  local kept = redis.call('HGETALL', row)
+  redis.call('DEL', row)
+  redis.call('HSET', row, unpack(kept))
   redis.call('PEXPIRE', row, retention)
+  redis.call('PEXPIRE', root .. 'o:' .. key, retention)
   redis.call('ZREMRANGEBYSCORE', root .. 'held:failed', '-inf', now - retention)
   if redis.call('HINCRBY', listing, 'open', -1) > 0 then return end
   redis.call('PEXPIRE', listing, retention)

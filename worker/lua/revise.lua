@@ -2,7 +2,7 @@
 -- `ended`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
   'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
-  'next_request', 'next_fingerprint', 'next_metadata', 'ingest_try', 'restored', 'resume'}
+  'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume'}
 
 local function reopen(root, row)
   local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')
@@ -10,21 +10,27 @@ local function reopen(root, row)
   redis.call('PERSIST', listing)
 end
 
--- The changed request that waits in a row, as changes to it; nil when none waits.
-local function next_revision(row, now)
-  local changed = redis.call('HMGET', row, 'next_request', 'next_fingerprint', 'next_metadata')
+-- The changed order that waits in a row, with its fingerprint; nil when none waits.
+local function next_revision(row)
+  local changed = redis.call('HMGET', row, 'next_order', 'next_fingerprint')
   if not changed[1] then return nil end
   redis.call('HINCRBY', row, 'revision', 1)
   redis.call('HDEL', row, 'create_try')
-  return {'request', changed[1], 'fingerprint', changed[2], 'metadata', changed[3], 'accepted_ms', now}
+  return {order = changed[1], fingerprint = changed[2]}
 end
 
-local function restart(root, key, now, was, priority, partner, ended, changes)
+-- `changed`: the order and fingerprint of another revision, or nil for the same one.
+local function restart(root, key, now, was, priority, partner, ended, changed)
   local row = root .. 'p:' .. key
   unplace(root, key, was, priority)
   redis.call('HDEL', row, unpack(WORKING))
-  redis.call('HSET', row, 'stage', 'accepted', 'stage_since_ms', now, 'token', '', unpack(changes))
+  redis.call('HSET', row, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
+  if changed then
+    redis.call('HSET', row, 'fingerprint', changed.fingerprint)
+    redis.call('SET', root .. 'o:' .. key, changed.order)
+  end
   redis.call('PERSIST', row)
+  redis.call('PERSIST', root .. 'o:' .. key)
   count(root, partner, was, -1)
   count(root, partner, 'accepted', 1)
   backlog_add(root, 'source', priority, partner, key)

@@ -1,7 +1,7 @@
 -- Accepts the photos of one listing; idempotent: the same listing again changes nothing.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 listing key; 3 listing id; 4 partner; 5 priority; 6 listing metadata (JSON);
---       then five for each photo: key, photo id, request (canonical JSON), fingerprint, metadata (JSON)
+--       then four for each photo: key, photo id, order (request and metadata, a line of JSON each), fingerprint
 -- RETURNS: for each photo two words: verdict (accepted | same | held | revised | queued_revision), stage
 -- include: clock
 -- include: place
@@ -12,21 +12,21 @@ local listing = root .. 'l:' .. listing_key
 local UNPAID = {accepted = true, ingesting = true, ingested = true, parked = true}
 local answer = {}
 
-local function enqueue(key, photo_id, request, fingerprint, metadata)
+local function enqueue(key, photo_id, order, fingerprint)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'stage', 'fingerprint', 'token', 'partner', 'priority', 'next_fingerprint')
   local stage = known[1]
   if not stage then
     redis.call('HSET', row, 'v', 1, 'listing_id', ARGV[3], 'listing_key', listing_key, 'photo_id', photo_id,
-      'partner', partner, 'priority', priority, 'metadata', metadata, 'request', request, 'fingerprint', fingerprint,
-      'revision', 1, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
+      'partner', partner, 'priority', priority, 'fingerprint', fingerprint, 'revision', 1, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
+    redis.call('SET', root .. 'o:' .. key, order)
     redis.call('HINCRBY', listing, 'open', 1)
     count(root, partner, 'accepted', 1)
     backlog_add(root, 'source', priority, partner, key)
     return 'accepted', 'accepted'
   end
   if known[2] == fingerprint then
-    if known[6] then redis.call('HDEL', row, 'next_request', 'next_fingerprint', 'next_metadata') end
+    if known[6] then redis.call('HDEL', row, 'next_order', 'next_fingerprint') end
     return (LISTED[stage] and 'held' or 'same'), stage
   end
   -- An open lease, or a job that is paid for, is never pulled away: the change waits for its end.
@@ -34,16 +34,16 @@ local function enqueue(key, photo_id, request, fingerprint, metadata)
     redis.call('HINCRBY', row, 'revision', 1)
     redis.call('HDEL', row, 'create_try')
     restart(root, key, now, stage, known[5], known[4], ENDED[stage],
-      {'request', request, 'fingerprint', fingerprint, 'metadata', metadata, 'accepted_ms', now})
+      {order = order, fingerprint = fingerprint})
     return 'revised', 'accepted'
   end
-  redis.call('HSET', row, 'next_request', request, 'next_fingerprint', fingerprint, 'next_metadata', metadata)
+  redis.call('HSET', row, 'next_order', order, 'next_fingerprint', fingerprint)
   return 'queued_revision', stage
 end
 
 redis.call('HSET', listing, 'id', ARGV[3], 'partner', partner, 'metadata', ARGV[6])
-for i = 7, #ARGV, 5 do
-  local verdict, stage = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+for i = 7, #ARGV, 4 do
+  local verdict, stage = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
   redis.call('HSETNX', listing, 'p:' .. ARGV[i], cjson.encode({ARGV[i + 1], 'open'}))
   answer[#answer + 1] = verdict
   answer[#answer + 1] = stage

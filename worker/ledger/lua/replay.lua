@@ -13,6 +13,7 @@ local function resume(key, row, stage, partner)
   redis.call('HDEL', row, 'resume', 'rereads', 'outputs', 'attempt', 'lost', 'error_code', 'error_message')
   redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '')
   redis.call('PERSIST', row)
+  redis.call('PERSIST', root .. 'o:' .. key)
   count(root, partner, stage, -1)
   count(root, partner, 'generating', 1)
   redis.call('ZADD', root .. 'due:poll_generation', now, key)
@@ -25,13 +26,13 @@ for i = 3, #ARGV do
   local known = redis.call('HMGET', row, 'stage', 'partner', 'priority')
   local stage = known[1]
   if stage == 'failed' or stage == 'parked' or (stage == 'uncertain' and ARGV[2] == '1') then
-    local changed = next_revision(row, now)
+    local changed = next_revision(row)
     if redis.call('HGET', row, 'resume') and not changed then
       resume(ARGV[i], row, stage, known[2])
     else
       if not changed then redis.call('HINCRBY', row, 'create_try', 1) end
       redis.call('ZREM', root .. 'slots', ARGV[i])
-      restart(root, ARGV[i], now, stage, known[3], known[2], ENDED[stage], changed or {'accepted_ms', now})
+      restart(root, ARGV[i], now, stage, known[3], known[2], ENDED[stage], changed)
     end
     sent = sent + 1
   end

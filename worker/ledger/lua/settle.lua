@@ -40,7 +40,7 @@ if step.event then redis.call('XADD', ARGV[5], 'MAXLEN', '~', ARGV[6], '*', 'eve
 
 if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
   -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
-  restart(root, key, now, stage, priority, partner, false, next_revision(row, now))
+  restart(root, key, now, stage, priority, partner, false, next_revision(row))
   return {'settled', 'accepted'}
 end
 if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
