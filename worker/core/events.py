@@ -12,7 +12,6 @@ from worker.core.request import dumps
 
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
-CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
 
 
