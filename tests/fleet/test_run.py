@@ -68,6 +68,10 @@ def test_a_run_stages_everything_and_the_next_one_nothing_again(run: Run, tmp_pa
     assert code == 0, said
     assert "nothing was staged again: 6 photos were already staged" in said
 
+    code, said = ended(run("run", "listings.jsonl", "--speed", "40", "--out", "elsewhere"))
+    assert code == 0, said
+    assert "6 photos lie where an earlier run put them" in said
+
 
 def _of_listings(events: list[dict[str, str]]) -> list[str]:
     return [event["id"] for event in events if event["type"] == "stagecrew.listing.completed.v1"]

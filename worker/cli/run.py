@@ -116,6 +116,8 @@ class _Run:
         #: The first photos, for the page.
         self._shown: list[NewListing] = []
         self.page: Path | None = None
+        #: Staged photos whose manifest is not in this run's store.
+        self._elsewhere = 0
         self.last_lines: list[str] = []
 
     async def run(self, workers: int) -> int:
@@ -180,6 +182,7 @@ class _Run:
     async def _look_back(self, tracker: Tracker, begun_ms: int, ending: Ending) -> None:
         """Write the page, and tell old outputs from new ones. Troubles of it don't spoil the run."""
         from worker.cli.page import older_than, photos_of, read_manifests, render_page  # noqa: PLC0415 - as above
+        from worker.core.photo import Stage  # noqa: PLC0415
         from worker.storage.errors import StoreError  # noqa: PLC0415
         from worker.storage.sources import SourceReader  # noqa: PLC0415
         from worker.storage.store import open_store  # noqa: PLC0415
@@ -190,6 +193,9 @@ class _Run:
             photos = list(photos_of(self._shown))
             manifests = await read_manifests(store, photos, tracker.outcomes)
             tracker.staged_earlier(older_than(manifests, begun_ms))
+            names = {(listing.listing_id, photo.photo_id) for listing, photo in photos}
+            staged = {name for name in names if (seen := tracker.outcomes.get(name)) and seen.stage is Stage.DONE}
+            self._elsewhere = len(staged - manifests.keys())
             if ending == "interrupted":
                 return
             sources = SourceReader(
@@ -210,6 +216,9 @@ class _Run:
         from worker.storage.store import open_store  # noqa: PLC0415 - as above
 
         parts = [f"outputs and manifests: {open_store(self._ready.settings.storage_url).describe()}"]
+        if self._elsewhere:
+            those = count(self._elsewhere, "photo")
+            parts.append(f"but {those} lie where an earlier run put them (another --out or STAGECREW_STORAGE_URL)")
         if messages.exists():
             parts.append(f"messages: {messages}")
         if self.page is not None:

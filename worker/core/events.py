@@ -12,6 +12,8 @@ from worker.core.request import dumps
 
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
+#: Sent by a later release; understood already, so that its messages can be read.
+CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
 
 
