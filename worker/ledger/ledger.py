@@ -18,7 +18,7 @@ from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import BudgetView, Enqueued, PauseView, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
 
 _PACKAGE: Final = "worker.ledger.lua"
@@ -60,6 +60,7 @@ class Ledger:
         """`stream`: key of the completion stream; `clock`: a pushed time in ms for tests, empty in production."""
         self.account = account
         self.clock = clock
+        self.scripts = scripts
         self._scripts = scripts
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
@@ -68,6 +69,18 @@ class Ledger:
         self._stream_length = stream_length
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
+
+    @property
+    def ending_args(self) -> tuple[str | int, ...]:
+        """What every script that may end photos is told: completion stream, its length, retention of ended rows."""
+        return (self._stream, self._stream_length, self._retention_ms)
+
+    async def now_ms(self) -> int:
+        """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
+        if self.clock:
+            return int(self.clock)
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
@@ -134,7 +147,7 @@ class Ledger:
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
         args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
-        args += [self._stream, self._stream_length, self._retention_ms]
+        args += self.ending_args
         word, _ = await self._scripts.call(_PACKAGE, "settle", args)
         return bool(word == "settled")
 
@@ -257,4 +270,11 @@ def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapsho
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
         paused_reason=found.get("reason") or None,
+        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
+        paused_listings=int(found["paused_listings"]),
     )
+
+
+def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
+    partner = None if what == "account" else what.removeprefix("partner:")
+    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])

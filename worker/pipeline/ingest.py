@@ -5,7 +5,6 @@ Guarantee: a photo that was staged before costs no call, and one whose job was p
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from worker.core.cadence import next_ingest_read_ms
@@ -20,7 +19,9 @@ from worker.flow.admission import Granted, Stale, Wait
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
+from worker.pipeline.earlier import already_paid, already_staged
 from worker.pipeline.trouble import from_api
+from worker.storage.latest import newest_of, point_to
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
@@ -40,9 +41,11 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
     if photo.create_try == 0:
         earlier = await find_earlier_life(services.store, photo.listing_id, photo.photo_id, photo.fingerprint)
         if isinstance(earlier, Manifest):
-            return _already_staged(earlier)
+            newest = await newest_of(services.store, earlier)
+            await point_to(services.store, newest, accepted_ms=photo.accepted_ms)
+            return already_staged(photo, newest)
         if earlier is not None:
-            return _already_paid(earlier.job_id, earlier.source_asset_id)
+            return already_paid(earlier.job_id, earlier.source_asset_id)
     by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
     try:
         return await (_by_url if by_url else _by_upload)(services, photo)
@@ -112,18 +115,3 @@ def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
     delay_ms = services.rules.scaled(next_ingest_read_ms(photo.polls, NEXT_READ_MS))
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
-
-
-def _already_staged(manifest: Manifest) -> Step:
-    outputs = [output.model_dump(mode="json") for output in manifest.outputs]
-    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
-    if manifest.source_asset_id:
-        fields["source_asset_id"] = manifest.source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
-
-
-def _already_paid(job_id: str, source_asset_id: str | None) -> Step:
-    fields = {"job_id": job_id, "receipt_written": "1"}
-    if source_asset_id:
-        fields["source_asset_id"] = source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

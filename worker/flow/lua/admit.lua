@@ -1,5 +1,5 @@
 -- Allows one write to the API now: slot, write grant, fetch grant and the recorded intent together, all or none.
--- Idempotent by the lease's token.
+-- Idempotent by the lease's token. What is before its create and paused by people waits, whoever holds its lease.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 photo key; 3 token; 4 slots' cap, or '' when the call takes none;
 --       5 intent (JSON flat pairs for the row, or ''), written before the call is sent; 6 the intent's stage or '';
@@ -8,10 +8,12 @@
 -- include: clock
 -- include: place
 -- include: budget
+-- include: paused
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'token', 'stage', 'partner', 'sent_ms')
 if known[1] ~= token then return {'stale', 0} end
+if BACKLOG_OF[known[2]] and is_paused(root, known[3]) then return {'wait', 1000} end
 
 local wait = 0
 for i = 7, #ARGV, 3 do

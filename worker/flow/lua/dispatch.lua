@@ -8,6 +8,7 @@
 -- include: place
 -- include: budget
 -- include: pick
+-- include: paused
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
 if leader and leader ~= ARGV[2] then return {'follow', redis.call('PTTL', root .. 'leader')} end
@@ -19,8 +20,12 @@ local answer, sleep = {'lead', 0, workers}, 1000
 
 local function lease(step, key)
   local row = root .. 'p:' .. key
-  local named = redis.call('HMGET', row, 'listing_id', 'photo_id')
+  local named = redis.call('HMGET', row, 'listing_id', 'photo_id', 'stage', 'partner')
   if not named[1] then return end
+  if BACKLOG_OF[named[3]] and is_paused(root, named[4]) then
+    redis.call('ZADD', root .. 'due:' .. step, now + 1000, key)
+    return
+  end
   local token = string.format('%.0f', redis.call('INCR', root .. 'fence'))
   redis.call('HSET', row, 'token', token)
   redis.call('ZADD', root .. 'leases', now + set.lease_ms, key)

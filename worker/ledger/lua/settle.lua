@@ -7,6 +7,8 @@
 -- RETURNS: 'settled', stage | 'stale', stage
 -- include: clock
 -- include: place
+-- include: paused
+-- include: park
 -- include: revise
 -- include: ended
 -- include: learn
