@@ -82,7 +82,7 @@ def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
         job_id=row.get("job_id"),
         regeneration=int(row.get("regeneration", 0)),
         parent_job_id=row.get("parent_job_id"),
-        earlier_jobs=tuple(row.get("jobs", "").split()),
+        earlier_jobs=tuple(row.get("jobs", "").splitlines()),
         cancel=row.get("cancel"),
         restored="restored" in row,
         error_code=row.get("error_code"),

@@ -30,7 +30,7 @@ local function begin_anew(root, key, now, was, stage, priority, partner, ended)
   unplace(root, key, was, priority, partner)
   redis.call('HDEL', row, unpack(WORKING))
   redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
-  if known[1] then redis.call('HSET', row, 'jobs', (known[2] and known[2] .. ' ' or '') .. known[1]) end
+  if known[1] then redis.call('HSET', row, 'jobs', (known[2] and known[2] .. '\n' or '') .. known[1]) end
   redis.call('PERSIST', row)
   redis.call('PERSIST', root .. 'o:' .. key)
   count(root, partner, was, -1)
