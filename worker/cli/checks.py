@@ -125,6 +125,7 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
         )
     if snapshot.paused_reason:
         found.append(bad("account", f"paused: {snapshot.paused_reason}", "nothing is sent until that is set right"))
+    found += [note("pause", str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
     for stage in (Stage.FAILED, *sorted(HELD)):
         if number := snapshot.stages.get(stage, 0):
             remedy = f"`stagecrew failed --stage {stage}` says why"

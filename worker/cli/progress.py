@@ -109,7 +109,7 @@ def _news(picture: Picture) -> list[str]:
 
 def notices(snapshot: Snapshot) -> list[str]:
     """Return why nothing may go on just now."""
-    found = [f"PAUSED: {snapshot.paused_reason}"] if snapshot.paused_reason else []
+    found = [f"PAUSED: {reason}" for reason in (snapshot.paused_reason, *snapshot.pauses) if reason]
     if snapshot.hold_ms:
         found.append("budgets count as spent at first: Redis has just started")
     return found

@@ -8,6 +8,7 @@ import typer
 
 from worker.cli import exits
 from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.naming import named
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def replay(
     context: typer.Context,
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Send all failed photos again.")] = False,
     create_again: Annotated[
         bool,
         typer.Option(
@@ -31,7 +32,7 @@ def replay(
         ),
     ] = False,
 ) -> None:
-    """Send failed and parked photos on their way again, under a new idempotency key.
+    """Send failed photos on their way again, under a new idempotency key.
 
     A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
     and its outputs could not be stored, that job is read again and nothing is bought.
@@ -49,7 +50,7 @@ def replay(
         )
     others = len(found) - sent - (0 if create_again else uncertain)
     if others > 0:
-        complain(f"{count(others, 'photo')} left alone: neither failed nor held")
+        complain(f"{count(others, 'photo')} left alone: neither failed nor uncertain")
     cost = f": up to {count(sent, 'new job')}, which may be billed" if sent else ""
     say(f"{count(sent, 'photo')} sent again{cost}")
     if unknown or (uncertain and not create_again) or not sent:
@@ -64,24 +65,12 @@ async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> 
     found: dict[str, PhotoView] = {}
     if names:
         for name in names:
-            views = await _named(ledger, name)
+            views = await named(ledger, name)
             found |= {view.key: view for view in views}
             unknown += [] if views else [name]
     else:
-        stages: list[Stage] = [Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN]
+        stages: list[Stage] = [Stage.FAILED, Stage.UNCERTAIN]
         for stage in stages:
             found |= {view.key: view for view in await ledger.photos(stage, limit=_ALL)}
     sent = await ledger.replay(list(found), create_again=create_again)
     return list(found.values()), sent, unknown
-
-
-async def _named(ledger: LedgerPort, name: str) -> list[PhotoView]:
-    """Return the photos of a listing, or the one photo; ids may have slashes, so every way to part them is tried."""
-    if views := await ledger.listing(name):
-        return views
-    parts = name.split("/")
-    for cut in range(1, len(parts)):
-        listing, photo = "/".join(parts[:cut]), "/".join(parts[cut:])
-        if views := [view for view in await ledger.listing(listing) if view.photo_id == photo]:
-            return views
-    return []

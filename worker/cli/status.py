@@ -9,7 +9,7 @@ import typer
 
 from worker.cli import exits
 from worker.cli.doors import LedgerPort, jsonable, with_ledger
-from worker.cli.terminal import console, say, stop
+from worker.cli.terminal import console, count, harmless, say, stop
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -49,13 +49,22 @@ def overview(snapshot: Snapshot) -> RenderableType:
     lines = [f"account {snapshot.account}: slots {snapshot.slots_used}/{snapshot.slots_cap}, {snapshot.leases} at work"]
     if snapshot.paused_reason:
         lines.append(f"PAUSED: {snapshot.paused_reason}")
+    lines += [f"PAUSED: {pause}" for pause in snapshot.pauses]
+    if snapshot.paused_listings:
+        lines.append(f"{count(snapshot.paused_listings, 'listing')} paused: `stagecrew pause` shows which")
     if snapshot.hold_ms:
         lines.append(f"budgets count as spent for {snapshot.hold_ms / 1000:.0f} s more: Redis has restarted")
     if not snapshot.workers:
         lines.append("no workers: start one with `stagecrew worker`")
     elif snapshot.leader is None:
         lines.append("no worker leads just now; one takes over within seconds")
-    parts: list[RenderableType] = [Text("\n".join(lines)), "", stage_table(snapshot), "", budget_table(snapshot)]
+    parts: list[RenderableType] = [
+        Text("\n".join(harmless(line) for line in lines)),
+        "",
+        stage_table(snapshot),
+        "",
+        budget_table(snapshot),
+    ]
     if snapshot.partners:
         parts += ["", partner_table(snapshot)]
     if snapshot.workers:

@@ -86,7 +86,8 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
     """Return photos with where they are and why."""
     table = _table("listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason")
     for view in views:
-        reason = ": ".join(part for part in (view.error_code, view.error_message) if part)
+        fate = f"cancelled: its result is to be {_FATES[view.cancel]}" if view.cancel in _FATES else None
+        reason = ": ".join(part for part in (fate, view.error_code, view.error_message) if part)
         since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         _row(
             table,
@@ -95,13 +96,15 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
             str(view.stage),
             since,
             str(view.attempt),
-            str(view.revision),
+            f"{view.revision}{f' r{view.regeneration}' if view.regeneration else ''}",
             view.job_id or "",
             reason,
         )
     return table
 
 
+#: What becomes of the result of a photo that was cancelled too late.
+_FATES: Final = {"keep": "kept", "drop": "dropped"}
 _GROUPS: Final = (
     (Stage.ACCEPTED, Stage.INGESTED),
     (Stage.INGESTING, Stage.CREATING, Stage.GENERATING, Stage.STORING, Stage.ANNOUNCING),

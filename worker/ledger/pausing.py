@@ -7,12 +7,15 @@ single photos are parked one by one, and photos that are enqueued to a paused li
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from worker.core.identity import listing_key, photo_key
 from worker.core.photo import Stage
 from worker.core.request import dumps
+from worker.ledger.snapshot import pause_text
 from worker.ledger.verdicts import Paused, PauseVerdict, PhotoName, Resumed, ResumeVerdict
 
 if TYPE_CHECKING:
@@ -21,6 +24,20 @@ if TYPE_CHECKING:
 _PACKAGE: Final = "worker.ledger.lua"
 #: Photos in one call of a script: Redis does nothing else meanwhile.
 AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingPause:
+    """One paused listing."""
+
+    listing_id: str
+    since_ms: int
+    reason: str
+    by: str
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return pause_text(f"listing {self.listing_id}", self.by, self.reason)
 
 
 class Pauses:
@@ -61,6 +78,16 @@ class Pauses:
         """End a listing's pause and those of its photos; return the photos' answers."""
         await self._redis.hdel(f"{self._scripts.root}paused_listings", listing_key(listing_id))
         return await self.resume(await self._photos_of(listing_id))
+
+    async def listings(self) -> list[ListingPause]:
+        """Return the paused listings, by their ids."""
+        found = await self._redis.hvals(f"{self._scripts.root}paused_listings")
+        told = [json.loads(note) for note in found]
+        pauses = [
+            ListingPause(listing_id=note["listing_id"], since_ms=note["since_ms"], reason=note["note"], by=note["by"])
+            for note in told
+        ]
+        return sorted(pauses, key=lambda pause: pause.listing_id)
 
     async def pause(self, photos: Sequence[PhotoName], *, reason: str = "", by: str = "") -> list[Paused]:
         """Park photos whose create was not sent yet; the others go on, but are parked should they ever be sent anew."""

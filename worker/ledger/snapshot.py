@@ -82,6 +82,11 @@ class WorkerView:
     seen_ms_ago: int
 
 
+def pause_text(what: str, by: str, reason: str) -> str:
+    """Return a pause for people."""
+    return f"{what} is paused{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseView:
     """One pause by a person: of the account (`partner` is None) or of a partner."""
@@ -93,8 +98,7 @@ class PauseView:
 
     def __str__(self) -> str:
         """Return it for people."""
-        what = "the account" if self.partner is None else f"partner {self.partner}"
-        return f"{what} is paused{f' by {self.by}' if self.by else ''}{f': {self.reason}' if self.reason else ''}"
+        return pause_text("the account" if self.partner is None else f"partner {self.partner}", self.by, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
