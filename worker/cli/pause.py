@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 #: What each verdict means, for people; the words are those of `worker.ledger.verdicts`.
 _PAUSED: Final = {
     "parked": "paused",
-    "already": "were paused before",
-    "in_flight": "go on: their job is paid for, and its result is stored as usual",
+    "already": "paused before",
+    "in_flight": "not stopped: the job is paid for, and its result is stored as usual",
     "ended": "left alone: ended before",
     "unknown": "not in the ledger any more",
 }
 _RESUMED: Final = {
-    "resumed": "go on where they were",
+    "resumed": "resumed",
     "not_paused": "left alone: not paused",
     "unknown": "not in the ledger any more",
 }

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 #: What each verdict means, for people; the words are those of `worker.ledger.verdicts.RegenerateVerdict`.
 _MEANING: Final = {
-    "asked": "will have another picture; each is a job that is billed",
+    "asked": "waiting for another picture; each is a job that is billed",
     "on_its_way": "left alone: another picture is being made already",
     "there": "left alone: that picture is there already",
     "not_staged": "left alone: not staged, so there is nothing to make another picture of",
-    "unknown": "left alone: neither the ledger nor the store knows them",
+    "unknown": "left alone: known neither to the ledger nor to the store",
 }
 
 
@@ -56,22 +56,23 @@ def regenerate(
         from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
         from worker.ledger.control import Control  # noqa: PLC0415
 
-        photos: list[PhotoName] = []
         unknown: list[str] = []
-        store, named_one = None, False
+        left: list[PhotoName] = []
+        store = None
         if everything:
             photos = list(await many(on.ledger, {Stage.DONE}, None))
         else:
             views, unknown = await meant(on.ledger, wanted)
-            photos = [name for name, view in views.items() if _has_picture(view) or _named_itself(view, wanted)]
+            photos = [name for name, view in views.items() if _has_picture(view)]
+            # A photo that was named itself is told why there is nothing to make another picture of.
+            left = [name for name in views if name not in photos and "/".join(name) in wanted]
             store = on.open_store() if unknown else None
             kept = {name: found for name in unknown if store and (found := await _in_store(store, name))}
             unknown = [name for name in unknown if name not in kept]
             photos += kept.values()
-            named_one = len(photos) == 1 and len(wanted) == 1
-        if photos and not named_one:
+        if len(photos) > 1:
             agree(f"up to {count(len(photos), 'new job')}, each of which is billed", yes=yes)
-        return await Control(on.ledger, store=store).regenerate(photos), unknown
+        return await Control(on.ledger, store=store).regenerate([*photos, *left]), unknown
 
     answers, unknown = steer(context, work)
     where = "neither the ledger nor the store knows"
@@ -84,10 +85,6 @@ def regenerate(
 
 def _has_picture(view: PhotoView) -> bool:
     return view.stage.value == "done" or view.parent_job_id is not None
-
-
-def _named_itself(view: PhotoView, names: Sequence[str]) -> bool:
-    return f"{view.listing_id}/{view.photo_id}" in names
 
 
 async def _in_store(store: ObjectStore, name: str) -> PhotoName | None:
