@@ -16,6 +16,7 @@ from worker.core.request import canonical_request
 from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
 from worker.ledger.ledger import Ledger
@@ -39,7 +40,7 @@ class Account:
     clock_ms: int = START_MS
     limit: int = 10
     in_flight: int = 3
-    look_ahead: int = 100
+    look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
     open: dict[str, Photo] = field(default_factory=dict)
 
@@ -57,9 +58,11 @@ class Account:
             lease_ms=LEASE_MS,
         )
         self.admission = Admission(scripts, self.limits)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,
+            cadence=self.cadence,
             lease_ms=LEASE_MS,
             look_ahead=self.look_ahead,
             ageing_ms=600_000,
