@@ -42,12 +42,13 @@ class Account:
     in_flight: int = 3
     look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS)
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
         self.ledger = Ledger(
             scripts,
             account="default",

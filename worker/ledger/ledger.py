@@ -16,7 +16,7 @@ from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
@@ -217,7 +217,8 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
     return wire
 
 
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
+def _snapshot(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
+    limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}
