@@ -1,4 +1,4 @@
--- A budget that the API does not document starts low. It grows by a quarter for each window in which it was what kept
+-- A budget that the API does not document starts low. It grows by a quarter whenever half a window long it was what kept
 -- slots empty, until it is refused; then it falls back by a quarter and stays for an hour. Needs `in_force`.
 local GROWTH, REST_WINDOWS = 1.25, 60
 
@@ -10,7 +10,7 @@ local function grow(root, now, budget, starving, most)
   end
   if not since[1] then
     redis.call('HSET', root .. 'growth', budget[1], now)
-  elseif now - tonumber(since[1]) >= budget[3] and budget[2] < most then
+  elseif now - tonumber(since[1]) >= budget[3] / 2 and budget[2] < most then
     local count = math.min(most, math.ceil(budget[2] * GROWTH))
     redis.call('HSET', root .. 'limits', budget[1], cjson.encode({count, budget[3], 'grown'}))
     redis.call('HSET', root .. 'growth', budget[1], now)
