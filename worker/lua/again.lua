@@ -6,6 +6,8 @@ local function remake(root, key, now, was, priority, partner, number, parent, en
   local pause = begin_anew(root, key, now, was, 'ingested', priority, partner, ended)
   redis.call('HSET', root .. 'p:' .. key, 'regeneration', number, 'parent_job_id', parent)
   backlog_add(root, 'generation', priority, partner, key)
+  -- It needs no source, so it is no part of what is made ready for slots.
+  redis.call('ZADD', root .. 'remaking', now, key)
   if pause then park(root, key, now, pause) end
   wake(root)
   return pause and 'parked' or 'ingested'

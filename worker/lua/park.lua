@@ -46,6 +46,7 @@ local function unpark(root, key, now, why)
   count(root, known[3], held.from, 1)
   if BACKLOG_OF[held.from] then
     backlog_add(root, BACKLOG_OF[held.from], known[2], known[3], key)
+    if redis.call('HEXISTS', row, 'parent_job_id') == 1 then redis.call('ZADD', root .. 'remaking', now, key) end
   else
     redis.call('ZADD', root .. 'due:' .. STEP_OF[held.from], now, key)
   end

@@ -1,9 +1,9 @@
 -- Starts a photo's way anew at `accepted`: another revision, or a replay under a new key.
 -- Needs `place`, `paused` and `park`: what somebody has paused is parked at once.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
-  'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
-  'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume', 'regeneration', 'parent_job_id', 'cancel',
-  'pause', 'parked_for'}
+  'created_ms', 'read_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls',
+  'lost', 'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume', 'regeneration', 'parent_job_id',
+  'cancel', 'pause', 'parked_for'}
 
 local function reopen(root, row)
   local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')
