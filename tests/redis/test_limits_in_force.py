@@ -99,7 +99,7 @@ def test_the_budget_of_ingest_reads_grows_while_it_keeps_slots_empty_until_it_is
             await _starve(account)
         assert await _count_in_force(account) == fallen, "after a refusal it rests"
 
-    tell(story, limit=3 * 10)
+    tell(story, limit=100, ingest_reads=30)
 
 
 def test_the_budget_of_ingest_reads_stays_while_it_holds_nothing_up(tell: Tell) -> None:
@@ -126,4 +126,4 @@ def test_the_budget_of_ingest_reads_does_not_grow_when_the_settings_fix_it(tell:
             await _starve(account)
         assert await _count_in_force(account) == _ingest_reads(account)
 
-    tell(story, limit=3 * 10, fixed=frozenset({"ingest_reads"}))
+    tell(story, limit=100, ingest_reads=30, fixed=frozenset({"ingest_reads"}))
