@@ -274,3 +274,32 @@ def test_a_photo_whose_row_has_expired_is_regenerated_from_its_manifest(tell: Te
         assert (await account.snapshot()).stages == {Stage.DONE: 1}
 
     tell(story)
+
+
+def test_many_that_wait_for_another_picture_hold_up_nobody_elses_first_one(tell: Tell) -> None:
+    """They need no source, so they are no part of what is made ready for slots; and partners take turns."""
+
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 9, partner="large")
+        while sent := await account.dispatch():
+            for one in sent:
+                await account.settle(await account.take(one), Stage.DONE, fields={"job_id": one.key})
+        names = [(view.listing_id, view.photo_id) for view in await account.ledger.listing("a")]
+        await Control(account.ledger).regenerate(names)
+        await account.enqueue("b", 2, partner="small")
+        sent = await account.dispatch()
+        steps = [(one.label.partition("/")[0], one.step) for one in sent]
+        assert steps.count(("a", StepName.CREATE_GENERATION)) == account.in_flight
+        assert steps.count(("b", StepName.INGEST_SOURCE)) == 2
+        for one in sent:
+            if one.step is StepName.INGEST_SOURCE:
+                await account.settle(await account.take(one), Stage.INGESTED)
+            else:
+                photo = await account.create(one)
+                await account.settle(photo, Stage.DONE, release_slot=True)
+        labels = [one.label.partition("/")[0] for one in await account.dispatch()]
+        assert labels.count("b") == 2, "a turn each, not all of the others first"
+        assert await account.redis.zcard("sc1:{default}:remaking") == 6
+
+    tell(story, look_ahead=4)
