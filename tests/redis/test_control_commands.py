@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -250,3 +251,33 @@ def test_a_store_that_can_not_be_used_is_one_clear_line(settings: Settings, tmp_
     result = CliRunner().invoke(app, ["regenerate", "a/b"], obj=Doors(load_settings=lambda: broken))
     assert result.exit_code == 2
     assert "STAGECREW_STORAGE_URL" in result.stderr
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
+COMMANDS = [
+    line.partition("#")[0].split()[1:]
+    for block in re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    for line in block.replace('"month\'s end"', "month's-end").splitlines()
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_in_the_document_does_what_it_says(stagecrew, settings, tmp_path, monkeypatch, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("elm-street-12/living-room\n")
+    photo = NewPhoto(photo_id="living-room", request=canonical_request(source="/a.jpg"), metadata={})
+    other = NewPhoto(photo_id="kitchen", request=canonical_request(source="/b.jpg"), metadata={})
+    listings = [
+        NewListing(listing_id="elm-street-12", partner="acme-realty", photos=(photo,), metadata={}),
+        NewListing(listing_id="elm-street-14", partner="acme-realty", photos=(other,), metadata={}),
+    ]
+    on_account(settings, lambda account: account.ledger.enqueue(listings))
+    if words[0] == "regenerate":
+        move(settings, Stage.DONE, 2)
+    result = stagecrew(*words)
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_document_has_commands() -> None:
+    assert {words[0] for words in COMMANDS} == {"regenerate", "cancel", "pause", "resume"}
