@@ -130,7 +130,7 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
         if number := snapshot.stages.get(stage, 0):
             remedy = f"`stagecrew failed --stage {stage}` says why"
             found.append(
-                (note if stage is Stage.FAILED else bad)("photos", f"{count(number, 'photo')} {stage}", remedy)
+                (bad if stage is Stage.UNCERTAIN else note)("photos", f"{count(number, 'photo')} {stage}", remedy)
             )
     return found
 

@@ -12,6 +12,7 @@ from worker.core.identity import fingerprint
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.gallery import GalleryPhoto, build_gallery
 from worker.storage.errors import SourceError, StoreError
+from worker.storage.latest import newest_of
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ async def read_manifests(
         async with gate:
             try:
                 found = await find_earlier_life(store, listing_id, photo.photo_id, fingerprint(photo.request))
+                found = await newest_of(store, found) if isinstance(found, Manifest) else None
             except StoreError:
                 return None
-            return ((listing_id, photo.photo_id), found) if isinstance(found, Manifest) else None
+            return ((listing_id, photo.photo_id), found) if found is not None else None
 
     staged = (
         (listing, photo)

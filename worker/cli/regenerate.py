@@ -57,34 +57,38 @@ def regenerate(
         from worker.ledger.control import Control  # noqa: PLC0415
 
         unknown: list[str] = []
-        left: list[PhotoName] = []
         store = None
         if everything:
             photos = list(await many(on.ledger, {Stage.DONE}, None))
+            jobs = len(photos)
         else:
             views, unknown = await meant(on.ledger, wanted)
-            photos = [name for name, view in views.items() if _has_picture(view)]
-            # A photo that was named itself is told why there is nothing to make another picture of.
-            left = [name for name in views if name not in photos and "/".join(name) in wanted]
             store = on.open_store() if unknown else None
             kept = {name: found for name in unknown if store and (found := await _in_store(store, name))}
             unknown = [name for name in unknown if name not in kept]
-            photos += kept.values()
-        if len(photos) > 1:
-            agree(f"up to {count(len(photos), 'new job')}, each of which is billed", yes=yes)
-        return await Control(on.ledger, store=store).regenerate([*photos, *left]), unknown
+            photos = [*views, *kept.values()]
+            jobs = sum(_can_be_made(view) for view in views.values()) + len(kept)
+        if jobs > 1:
+            agree(f"up to {count(jobs, 'new job')}, each of which is billed", yes=yes)
+        return await Control(on.ledger, store=store).regenerate(photos), unknown
 
     answers, unknown = steer(context, work)
     where = "neither the ledger nor the store knows"
-    verdicts = tell(answers, _MEANING, unknown, where=where, as_json=as_json)
+    tell(answers, _MEANING, unknown, where=where, as_json=as_json)
     if not answers and not as_json:
         say("no photo to make another picture of")
-    if unknown or (wanted and (verdicts["not_staged"] or not answers)):
+    # A listing is asked for those of its photos that are staged; a photo that is named itself should be.
+    missed = [
+        one for one in answers if str(one.verdict) == "not_staged" and f"{one.listing_id}/{one.photo_id}" in wanted
+    ]
+    if unknown or missed:
         raise typer.Exit(exits.TROUBLE)
 
 
-def _has_picture(view: PhotoView) -> bool:
-    return view.stage.value == "done" or view.parent_job_id is not None
+def _can_be_made(view: PhotoView) -> bool:
+    return view.stage.value == "done" or (
+        view.stage.value in {"failed", "cancelled"} and view.parent_job_id is not None
+    )
 
 
 async def _in_store(store: ObjectStore, name: str) -> PhotoName | None:

@@ -61,7 +61,6 @@ class Ledger:
         """`stream`: key of the completion stream; `clock`: a pushed time in ms for tests, empty in production."""
         self.account = account
         self.clock = clock
-        self.scripts = scripts
         self._scripts = scripts
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
@@ -71,6 +70,11 @@ class Ledger:
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
         self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
+
+    @property
+    def scripts(self) -> Scripts:
+        """The account's scripts, for what else is asked of its rows."""
+        return self._scripts
 
     @property
     def ending_args(self) -> tuple[str | int, ...]:
