@@ -7,6 +7,7 @@ it. `accounts_of` tells what there is; `settings_for` gives one account's settin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,7 +46,6 @@ class AccountSettings:
     limits: LimitSettings
     #: Where its outputs go: the fleet's store for `default`, below `@NAME` in it for another, unless it has its own.
     storage_url: str
-    completions_url: str
     #: Partners whose records belong to this account.
     partners: tuple[str, ...]
     partner_weights: Mapping[str, int]
@@ -83,8 +83,14 @@ def accounts_of(settings: Settings) -> dict[str, AccountSettings]:
     return {name: _resolved(settings_for(settings, name), entry) for name, entry in _entries(settings).items()}
 
 
-def settings_for(settings: Settings, name: str) -> Settings:
-    """Return the settings of one account, with `origin.account` its name. Raises UnknownAccount."""
+def settings_for(settings: Settings, name: str | None = None) -> Settings:
+    """Return the settings of one account, with `origin.account` its name. Raises UnknownAccount.
+
+    Without a name they are those of the account whose settings these are already, else of `default`.
+    """
+    if settings.origin.fleet is not None and name in {None, settings.origin.account}:
+        return settings
+    name = name or DEFAULT
     entries = _entries(settings)
     if name not in entries:
         raise UnknownAccount(name, entries)
@@ -116,7 +122,8 @@ def _entries(settings: Settings) -> dict[str, Entry | None]:
 def _resolved(settings: Settings, entry: Entry | None) -> AccountSettings:
     secrets = entry.webhook_secrets if entry is not None else ()
     if not secrets and settings.katalo_webhook_secret is not None:
-        secrets = (settings.katalo_webhook_secret,)
+        given = re.split(r"[, \t]+", settings.katalo_webhook_secret.get_secret_value())
+        secrets = tuple(SecretStr(secret) for secret in given if secret)
     return AccountSettings(
         name=settings.origin.account,
         api_key=settings.katalo_api_key,
@@ -124,7 +131,6 @@ def _resolved(settings: Settings, entry: Entry | None) -> AccountSettings:
         base_url=settings.katalo_base_url,
         limits=settings.limits,
         storage_url=settings.storage_url,
-        completions_url=settings.completions_url,
         partners=entry.partners if entry is not None else (),
         partner_weights=settings.partner_weights,
     )

@@ -147,7 +147,6 @@ def _entry(reading: _Reading, name: str, raw: Any) -> Entry | None:
     checked = _checked(reading, name, own)
     if checked is None or len(reading.problems) > before:
         return None
-    checked |= {"katalo_webhook_secret": secrets[0]} if secrets else {}
     return Entry(name=name, own=checked, webhook_secrets=tuple(secrets), partners=tuple(written.partners))
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from config.accounts import accounts_of
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+
+#: Threads of one worker at most: more of them would only wait for the same event loop.
+MOST_THREADS: Final = 1000
+
+
+def threads_of(settings: Settings) -> int:
+    """Return the threads of a worker: as many as photos that may be worked on at once, for each account its own."""
+    return min(MOST_THREADS, settings.hands * len(accounts_of(settings)))
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -23,9 +34,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_acks_late": False,
         # One message a thread: the dispatcher sends no more than the fleet has hands for.
         "worker_prefetch_multiplier": 1,
-        # A thread waits for its batch on the process's event loop; as many as photos that may be worked on at once.
+        # A thread waits for its batch on the process's event loop.
         "worker_pool": "threads",
-        "worker_concurrency": settings.hands,
+        "worker_concurrency": threads_of(settings),
         # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,

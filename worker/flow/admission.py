@@ -80,6 +80,10 @@ class Admission:
         """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
         await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
 
+    async def mended(self) -> None:
+        """End the pause that the account's last refusal set: there is another key."""
+        await self._scripts.call(_PACKAGE, "mended", [self.clock])
+
     async def heartbeat(self, worker: str, *, hands: int, busy: int, version: str) -> None:
         """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead."""
         await self._scripts.call(_PACKAGE, "heartbeat", [self.clock, worker, hands, busy, version])

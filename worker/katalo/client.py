@@ -71,10 +71,7 @@ class KataloClient:
 
         Raises ValueError when the key can't stand in a header, or the address is none.
         """
-        key = api_key.strip()
-        if not (key.isascii() and key.isprintable()):
-            message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
-            raise ValueError(message)
+        key = _checked(api_key)
         try:
             self._http = httpx.AsyncClient(
                 base_url=base_url,
@@ -89,6 +86,8 @@ class KataloClient:
         except httpx.InvalidURL as error:
             raise ValueError(f"KATALO_BASE_URL is no address: {error}") from None
         self._key = key
+        #: Grows with every other key.
+        self.key_number = 0
         self._call_s = call_s
         self._upload_s = upload_s
         self._now = now
@@ -100,6 +99,16 @@ class KataloClient:
     async def __aexit__(self, *_: object) -> None:
         """Close the client."""
         await self.aclose()
+
+    def use_key(self, api_key: str) -> bool:
+        """Send this key from the next call on; False when it is the same. Raises ValueError as the constructor."""
+        key = _checked(api_key)
+        if key == self._key:
+            return False
+        self._key = key
+        self.key_number += 1
+        self._http.headers["Authorization"] = f"Bearer {key}"
+        return True
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -179,6 +188,7 @@ class KataloClient:
     async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> _Answer:
         """Send once, and return the whole of a 2xx answer. Raises KataloError for everything else."""
         answer = _Answer()
+        key, number = self._key, self.key_number
         trouble: Exception | None = None
         try:
             async with asyncio.timeout(deadline_s):
@@ -196,9 +206,11 @@ class KataloClient:
         if not httpx.codes.is_success(status):
             # What was refused stays refused, even if its reason broke off on the way.
             content = bytes(answer.content)
-            if len(self._key) >= _SHORTEST_KEY:
-                content = content.replace(self._key.encode(), b"***")
-            raise error_from_response(name, status, content, answer.headers, self._now())
+            if len(key) >= _SHORTEST_KEY:
+                content = content.replace(key.encode(), b"***")
+            error = error_from_response(name, status, content, answer.headers, self._now())
+            error.key_number = number
+            raise error
         if answer.too_long:
             raise OutcomeUnknown(name, f"the answer exceeds {MAX_ANSWER_BYTES} bytes", status=status, retryable=True)
         if not answer.complete:
@@ -217,6 +229,14 @@ class KataloClient:
             answer.complete = True
         finally:
             await response.aclose()
+
+
+def _checked(api_key: str) -> str:
+    key = api_key.strip()
+    if not (key.isascii() and key.isprintable()):
+        message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
+        raise ValueError(message)
+    return key
 
 
 def _json(name: str, answer: _Answer, *, as_list: bool = False) -> object:

@@ -79,6 +79,8 @@ class KataloError(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self._flagged = flagged
+        #: The client's `key_number` when the call was sent: an answer says nothing of a later key.
+        self.key_number = 0
         seen = f" ({status}{f' {code}' if code else ''})" if status else ""
         super().__init__(f"{request}: {self.message}{seen}" + (f"; {self.remedy}" if self.remedy else ""))
 

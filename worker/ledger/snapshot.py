@@ -34,6 +34,7 @@ class PhotoView:
     """One photo as the CLI lists it. Times are milliseconds since the epoch, by Redis's clock."""
 
     key: str
+    account: str = "default"
     listing_id: str
     photo_id: str
     partner: str
