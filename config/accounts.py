@@ -83,6 +83,11 @@ def accounts_of(settings: Settings) -> dict[str, AccountSettings]:
     return {name: _resolved(settings_for(settings, name), entry) for name, entry in _entries(settings).items()}
 
 
+def has_key(settings: Settings) -> bool:
+    """Say whether any account has an API key; without one there is nothing but the sandbox."""
+    return any(account.api_key is not None for account in accounts_of(settings).values())
+
+
 def settings_for(settings: Settings, name: str | None = None) -> Settings:
     """Return the settings of one account, with `origin.account` its name. Raises UnknownAccount.
 

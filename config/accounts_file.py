@@ -49,7 +49,6 @@ class _Raw(BaseModel):
     webhook_secrets_file: Path | None = None
     base_url: str | None = None
     storage_url: str | None = None
-    completions_url: str | None = None
     limits: dict[str, Any] = {}
     in_flight: int | None = None
     partners: dict[str, Any] = {}
@@ -156,7 +155,6 @@ def _own(reading: _Reading, name: str, written: _Raw) -> dict[str, Any]:
         "katalo_api_key": _api_key(reading, name, written),
         "katalo_base_url": written.base_url,
         "storage_url": written.storage_url,
-        "completions_url": written.completions_url,
         "limits": dict(written.limits),
         "partner_weights": dict(written.partners),
     }

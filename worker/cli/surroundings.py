@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from config.accounts import accounts_of, has_key
 from worker.cli.crew import RunningSandbox, start_sandbox
 from worker.cli.state_folder import RunNote, StateFolder, folder_of, has_redis_url
 from worker.embedded.redis_server import embedded_redis
@@ -45,8 +46,11 @@ class Surroundings:
             api = "sandbox API (no KATALO_API_KEY set): nothing is billed"
             api += f"; its clock runs {self.settings.speed:g} times as fast as real time"
         else:
-            api = f"the real Katalo API at {self.settings.katalo_base_url}: jobs may be billed"
+            places = dict.fromkeys(account.base_url for account in accounts_of(self.settings).values())
+            api = f"the real Katalo API at {', '.join(places)}: jobs may be billed"
         lines = [api]
+        if len(accounts := accounts_of(self.settings)) > 1:
+            lines.append(f"accounts: {', '.join(accounts)}")
         if self.embedded:
             lines.append(f"own Redis, its data in {self.folder.redis}; logs in {self.folder.logs}")
         else:
@@ -71,7 +75,7 @@ class Surroundings:
 @contextlib.contextmanager
 def surroundings(settings: Settings, *, out: Path | None, speed: float | None, seed: int) -> Iterator[Surroundings]:
     """Bring everything up. Raises StateFolderBusy, RedisNotStarted, CrewTrouble, OSError."""
-    sandboxed = settings.katalo_api_key is None
+    sandboxed = not has_key(settings)
     folder = folder_of(settings, sandbox=sandboxed)
     folder.make()
     changes: dict[str, Any] = {}

@@ -208,9 +208,9 @@ class KataloClient:
             content = bytes(answer.content)
             if len(key) >= _SHORTEST_KEY:
                 content = content.replace(key.encode(), b"***")
-            error = error_from_response(name, status, content, answer.headers, self._now())
-            error.key_number = number
-            raise error
+            refusal = error_from_response(name, status, content, answer.headers, self._now())
+            refusal.key_number = number
+            raise refusal
         if answer.too_long:
             raise OutcomeUnknown(name, f"the answer exceeds {MAX_ANSWER_BYTES} bytes", status=status, retryable=True)
         if not answer.complete:

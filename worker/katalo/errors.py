@@ -152,7 +152,7 @@ class BadRequest(Refused):
 class Unauthorized(Refused):
     """401: the key is missing, malformed or revoked."""
 
-    remedy = "check KATALO_API_KEY"
+    remedy = "check the key: KATALO_API_KEY, or the one in the accounts file"
 
 
 class Forbidden(Refused):

@@ -96,3 +96,5 @@ class Snapshot:
     leases: int
     #: Why the account is paused as a whole (revoked key, ended entitlement), or None.
     paused_reason: str | None
+    #: In a picture of several accounts: why some of them are paused while others go on, or None.
+    partly_paused: str | None = None
