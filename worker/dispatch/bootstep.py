@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from celery import bootsteps, signals
 
 from config.accounts import DEFAULT
+from config.celeryconfig import queue_of
 from worker import process
 from worker.core.photo import StepName
 
@@ -45,7 +46,8 @@ class ProcessStep(bootsteps.StartStopStep):
             # Workers of a release that knew one account only take the message of that one, without its name.
             named = {} if account == DEFAULT else {"account": account}
             leases = [list(photo) for photo in photos]
-            app.send_task(f"stagecrew.{step}", args=[leases], kwargs=named, ignore_result=True)
+            name = f"stagecrew.{step}"
+            app.send_task(name, args=[leases], kwargs=named, queue=queue_of(account), ignore_result=True)
 
         self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
         signals.worker_shutting_down.connect(self._drain, weak=False)

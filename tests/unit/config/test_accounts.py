@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from config.accounts import UnknownAccount, accounts_of, settings_for
+from config.accounts_file import _Raw
 from config.limits import Limit
 from config.rotation import LiveAccounts
 from config.settings import Settings, SettingsError, load_settings
@@ -281,3 +283,13 @@ def test_the_env_files_key_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     live = LiveAccounts(load_settings())
     (tmp_path / ".env").write_text("KATALO_API_KEY=newer\n")
     assert key_of(live, "default") == "newer"
+
+
+def test_the_documents_example_can_be_used(load: Load, tmp_path: Path) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "accounts.md").read_text("utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "south").write_text("kat_live_south.x\n")
+    accounts = accounts_of(load(example, KATALO_KEY_NORTH="kat_live_north.x", KATALO_HOOK_NORTH="hook"))
+    assert [account.partners for account in accounts.values()] == [("acme", "globex"), ("initech", "umbrella")]
+    assert set(re.findall(r"`([a-z_]+)`", document)) >= set(_Raw.model_fields), "every field is told"
