@@ -238,15 +238,16 @@ def _file(reading: _Reading, name: str, form: str, path: Path) -> str | None:
 
 def _check_together(reading: _Reading, entries: list[Entry]) -> None:
     """Note what no two accounts may share: a key is one organisation's, a partner and a store are one account's."""
-    keys, owners, stores = dict[str, str](), dict[str, str](), dict[str, str]()
-    main = reading.fleet.katalo_api_key
+    keys, owners, stores = dict[tuple[str, str], str](), dict[str, str](), dict[str, str]()
+    main, base_url = reading.fleet.katalo_api_key, reading.fleet.katalo_base_url
     if main is not None:
-        keys[main.get_secret_value()] = DEFAULT
+        keys[base_url, main.get_secret_value()] = DEFAULT
         if all(entry.name != DEFAULT for entry in entries):
             stores[reading.fleet.storage_url.rstrip("/")] = DEFAULT
     for entry in entries:
         key = entry.own.get("katalo_api_key")
-        other = keys.setdefault(key.get_secret_value(), entry.name) if key else entry.name
+        at = entry.own.get("katalo_base_url", base_url)
+        other = keys.setdefault((at, key.get_secret_value()), entry.name) if key else entry.name
         if other != entry.name:
             said = f"it is the key of account {other} too, and two accounts of one organisation overrun its limits"
             reading.wrong(entry.name, "api_key", f"{said}; keep one of them")

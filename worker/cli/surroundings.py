@@ -42,14 +42,15 @@ class Surroundings:
 
     def describe(self) -> list[str]:
         """Return what the run works with, for people: which API before all else."""
+        accounts = accounts_of(self.settings)
         if self.sandbox is not None:
             api = "sandbox API (no KATALO_API_KEY set): nothing is billed"
             api += f"; its clock runs {self.settings.speed:g} times as fast as real time"
         else:
-            places = dict.fromkeys(account.base_url for account in accounts_of(self.settings).values())
+            places = dict.fromkeys(account.base_url for account in accounts.values())
             api = f"the real Katalo API at {', '.join(places)}: jobs may be billed"
         lines = [api]
-        if len(accounts := accounts_of(self.settings)) > 1:
+        if len(accounts) > 1:
             lines.append(f"accounts: {', '.join(accounts)}")
         if self.embedded:
             lines.append(f"own Redis, its data in {self.folder.redis}; logs in {self.folder.logs}")
@@ -57,7 +58,7 @@ class Surroundings:
             lines.append(f"Redis at {mask(self.settings.redis_url_text)}; logs in {self.folder.logs}")
             if self.sandbox is not None:
                 lines.append("note: that Redis's ledger now has the sandbox's photos; use another one for real photos")
-        lines.append(f"outputs go to {mask(self.settings.storage_url)}")
+        lines.append(f"outputs go to {', '.join(mask(account.storage_url) for account in accounts.values())}")
         return lines
 
     def position(self) -> str | None:

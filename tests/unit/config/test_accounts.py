@@ -293,3 +293,11 @@ def test_the_documents_example_can_be_used(load: Load, tmp_path: Path) -> None:
     accounts = accounts_of(load(example, KATALO_KEY_NORTH="kat_live_north.x", KATALO_HOOK_NORTH="hook"))
     assert [account.partners for account in accounts.values()] == [("acme", "globex"), ("initech", "umbrella")]
     assert set(re.findall(r"`([a-z_]+)`", document)) >= set(_Raw.model_fields), "every field is told"
+
+
+def test_two_sandboxes_may_have_one_key(load: Load) -> None:
+    text = "".join(
+        f'[accounts.{name}]\napi_key = "kat_live_sandbox.x"\nbase_url = "http://127.0.0.1:{port}"\n'
+        for name, port in (("north", 8901), ("south", 8902))
+    )
+    assert list(accounts_of(load(text))) == ["north", "south"]
