@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -37,7 +38,7 @@ class Process:
     def __init__(self, settings: Settings, *, name: str, publish: Publish) -> None:
         """`publish` sends one batch to the broker; it blocks, so it is called off the loop."""
         self._settings = settings
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="stagecrew-loop", daemon=True)
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -130,6 +131,15 @@ def _labelled(
 ) -> None:
     """Publish a batch with the account before each label."""
     publish(step, [(key, token, f"{prefix}{label}") for key, token, label in photos])
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return the process's event loop: uvloop's takes a third less CPU for the same calls."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop  # noqa: PLC0415 - there is none for Windows
+
+    return uvloop.new_event_loop()
 
 
 #: The process that the bootstep started; None outside a worker.

@@ -290,7 +290,7 @@ def test_the_documents_example_can_be_used(load: Load, tmp_path: Path) -> None:
     [example] = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "south").write_text("kat_live_south.x\n")
-    accounts = accounts_of(load(example, KATALO_KEY_NORTH="kat_live_north.x", KATALO_HOOK_NORTH="hook"))
+    accounts = accounts_of(load(example, NORTH_API_KEY="kat_live_north.x", NORTH_WEBHOOK_SECRET="hook"))
     assert [account.partners for account in accounts.values()] == [("acme", "globex"), ("initech", "umbrella")]
     assert set(re.findall(r"`([a-z_]+)`", document)) >= set(_Raw.model_fields), "every field is told"
 
