@@ -114,7 +114,12 @@ class Process:
         lives = [
             asyncio.create_task(one.live(self._stop), name=f"account {name}") for name, one in self._serving.items()
         ]
-        await asyncio.gather(*(one.tried.wait() for one in serving))
+        # The first that opens is enough to begin: none waits for another.
+        trying = {asyncio.create_task(one.tried.wait()) for one in serving}
+        while trying and not any(one.open for one in serving):
+            _, trying = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
+        for task in trying:
+            task.cancel()
         if not any(one.open for one in serving):
             self._stop.set()
             await asyncio.gather(*lives, return_exceptions=True)

@@ -47,7 +47,13 @@ def command(ledgers: dict[str, FakeLedger], tmp_path: Path) -> Command:
     path = tmp_path / "accounts.toml"
     path.write_text(ACCOUNTS)
     path.chmod(0o600)
-    environ = {"STAGECREW_ACCOUNTS_FILE": str(path), "STAGECREW_REDIS_URL": "redis://127.0.0.1:1/0"}
+    environ = {
+        "STAGECREW_ACCOUNTS_FILE": str(path),
+        "STAGECREW_REDIS_URL": "redis://127.0.0.1:1/0",
+        "STAGECREW_BROKER_URL": "memory://",
+        "STAGECREW_STORAGE_URL": (tmp_path / "output").as_uri(),
+        "KATALO_BASE_URL": "http://127.0.0.1:1",
+    }
 
     @contextlib.asynccontextmanager
     async def opened(settings: Settings) -> AsyncIterator[FakeLedger]:
@@ -175,6 +181,16 @@ def test_together_adds_up_and_stands_still_only_when_no_busy_account_goes_on() -
     assert (both.paused_reason, both.partly_paused) == (None, "south: why")
     assert together([paused, idle]).paused_reason == "south: why; south: why"
     assert together([paused]) is paused
+
+
+def test_doctor_asks_every_account(command: Command, ledgers: dict[str, FakeLedger]) -> None:
+    ledgers["north"].picture = snapshot(account="north", paused_reason="the key was refused")
+    found = {finding["part"]: finding for finding in json.loads(command("doctor", "--json").stdout)}
+    assert found["north: account"]["text"] == "paused: the key was refused"
+    assert found["south: workers"]["mark"] == "ok"
+    for part in ("storage", "katalo api"):
+        assert {f"north: {part}", f"south: {part}"} <= found.keys()
+    assert "katalo api" not in found
 
 
 def test_a_photo_is_named_with_its_account_where_that_is_not_the_default_one() -> None:
