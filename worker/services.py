@@ -116,7 +116,8 @@ def limits_of(settings: Settings) -> Limits:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+    fixed = frozenset(settings.limits.model_fields_set)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
 def stream_of(settings: Settings) -> str:

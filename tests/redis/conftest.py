@@ -40,16 +40,20 @@ class Account:
     redis: Redis
     clock_ms: int = START_MS
     limit: int = 10
+    ingest_reads: int | None = None
     in_flight: int = 3
     look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
     name: str = "default"
+    fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS)
+        reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
+        budgets[Route.INGEST_READS] = reads
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
         self.ledger = Ledger(
             scripts,
             account=self.name,

@@ -53,15 +53,13 @@ def next_read_ms(durations: Durations, share: float, *, age_ms: int, least_ms: i
     return max(least_ms, due_ms - age_ms)
 
 
-def look_ahead(
-    ingests: Durations, jobs: Durations, *, writes_a_ms: float, in_flight: int, call_ms: int, default: int
-) -> int:
+def look_ahead(ingests: Durations, jobs: Durations, *, writes_a_ms: float, in_flight: int, call_ms: int) -> int:
     """Return how many photos to have between the backlog of sources and a slot, so that no free slot waits for one.
 
     Slots are filled as fast as creates are allowed, and at most twice as fast as jobs end in the mean; an asset is
-    ready after a call of `call_ms` and its ingest. `default` until both are known.
+    ready after a call of `call_ms` and its ingest. Until both are known it is a photo a slot.
     """
     if not (ingests.known and jobs.known):
-        return default
+        return in_flight
     rate = min(writes_a_ms, 2 * in_flight / max(1.0, jobs.mean_ms()))
     return AHEAD_BESIDES + math.ceil(AHEAD_FACTOR * rate * (call_ms + ingests.age_ms(INGEST_SHARE)))

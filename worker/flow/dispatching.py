@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.photo import StepName
+from worker.core.routes import Route
 from worker.flow.cadence import Cadence
 from worker.flow.limits import ALIVE_MS, Limits
 from worker.lua import Scripts
@@ -72,7 +73,6 @@ class Dispatching:
         self._scripts = scripts
         self._cadence = cadence
         self._look_ahead = look_ahead
-        self._in_flight = limits.in_flight
         paced = {StepName.POLL_GENERATION}
         budgets = {
             step.value: [
@@ -88,14 +88,14 @@ class Dispatching:
             "cap": limits.in_flight,
             "probe_ms": int(PROBE_MS / speed),
             "ageing_ms": ageing_ms,
+            "grows": 0 if Route.INGEST_READS in limits.fixed else limits.budgets[Route.GENERATION_READS].count,
             "weights": dict(weights or {}),
             "budgets": {step: found for step, found in budgets.items() if found},
         }
 
     async def dispatch(self, worker: str) -> Orders | Follow:
         """Lead, if nobody else does, and lease what may be done now."""
-        # Before anything is learnt, a photo for each slot.
-        ahead = self._look_ahead or await self._cadence.look_ahead(self._in_flight)
+        ahead = self._look_ahead or await self._cadence.look_ahead()
         args = [self.clock, worker, json.dumps(self._settings | {"look_ahead": ahead})]
         word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
         if word == "follow":

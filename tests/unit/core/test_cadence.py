@@ -90,12 +90,12 @@ def test_an_end_is_learnt_from_the_reads_around_it_unless_they_are_far_apart(
 
 def test_the_look_ahead_covers_an_ingest_at_the_rate_of_creates() -> None:
     ingests = Durations.of({88: 1_000})  # 2 to 2.2 s
-    ahead = look_ahead(ingests, EVEN, writes_a_ms=0.002, in_flight=50, call_ms=2_000, default=50)
+    ahead = look_ahead(ingests, EVEN, writes_a_ms=0.002, in_flight=50, call_ms=2_000)
     assert AHEAD_BESIDES + 12 <= ahead <= AHEAD_BESIDES + 14
-    assert look_ahead(Durations(), EVEN, writes_a_ms=0.002, in_flight=50, call_ms=2_000, default=50) == 50
+    assert look_ahead(Durations(), EVEN, writes_a_ms=0.002, in_flight=50, call_ms=2_000) == 50
 
 
 def test_the_look_ahead_is_not_made_for_creates_that_slots_will_never_allow() -> None:
     ingests = Durations.of({88: 1_000})
     slow = Durations.of({160: 1_000})  # jobs of 17 minutes
-    assert look_ahead(ingests, slow, writes_a_ms=0.002, in_flight=50, call_ms=2_000, default=50) == AHEAD_BESIDES + 1
+    assert look_ahead(ingests, slow, writes_a_ms=0.002, in_flight=50, call_ms=2_000) == AHEAD_BESIDES + 1
