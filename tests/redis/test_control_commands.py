@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from config.accounts import settings_for
 from config.settings import Settings
 from worker.cli import app
 from worker.cli.doors import Doors
@@ -190,11 +191,11 @@ def test_a_partner_or_everything_is_cancelled_only_when_somebody_has_agreed(stag
 
 def test_pauses_are_set_shown_and_ended(stagecrew, settings) -> None:
     enqueue(settings, "L", 2)
-    assert "neither the account" in stagecrew("pause").stdout
+    assert "neither an account" in stagecrew("pause").stdout
     said = stagecrew("pause", "L", "--reason", "the owner asked").stdout
     assert "2 photos paused" in said
     assert "partner acme is paused" in stagecrew("pause", "--partner", "acme").stdout
-    assert "the account is paused" in stagecrew("pause", "--all", "--reason", "budget").stdout
+    assert "account default is paused" in stagecrew("pause", "--all", "--reason", "budget").stdout
     assert "was paused before" in stagecrew("pause", "--all", "--reason", "budget").stdout
     shown = stagecrew("pause").stdout
     for text in (
@@ -212,9 +213,9 @@ def test_pauses_are_set_shown_and_ended(stagecrew, settings) -> None:
     assert "the owner asked" in stagecrew("failed", "--stage", "parked").output
     assert "`stagecrew resume` ends it" in stagecrew("doctor").output
     assert "2 photos resumed" in stagecrew("resume", "L").stdout
-    assert "the account goes on" in stagecrew("resume", "--all", "--partner", "acme").stdout
-    assert "the account was not paused" in stagecrew("resume", "--all").stdout
-    assert "neither the account" in stagecrew("pause").stdout
+    assert "account default goes on" in stagecrew("resume", "--all", "--partner", "acme").stdout
+    assert "account default was not paused" in stagecrew("resume", "--all").stdout
+    assert "neither an account" in stagecrew("pause").stdout
     assert set(stages(settings).values()) == {Stage.ACCEPTED}
 
 
@@ -282,3 +283,51 @@ def test_every_command_in_the_document_does_what_it_says(stagecrew, settings, tm
 
 def test_the_document_has_commands() -> None:
     assert {words[0] for words in COMMANDS} == {"regenerate", "cancel", "pause", "resume"}
+
+
+@pytest.fixture
+def two_accounts(redis_url: str, tmp_path: Path) -> Settings:
+    """Settings of two organisations on one Redis."""
+    from config.settings import load_settings
+
+    (tmp_path / "accounts.toml").write_text(
+        '[accounts.east]\napi_key = "kat_live_e.1"\n[accounts.west]\napi_key = "kat_live_w.1"\n'
+    )
+    (tmp_path / "accounts.toml").chmod(0o600)
+    return load_settings(
+        {
+            "STAGECREW_REDIS_URL": redis_url,
+            "STAGECREW_STORAGE_URL": (tmp_path / "output").as_uri(),
+            "STAGECREW_ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
+        }
+    )
+
+
+def test_of_several_accounts_a_name_is_never_guessed_and_each_can_be_meant(two_accounts: Settings) -> None:
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, list(words), obj=Doors(load_settings=lambda: two_accounts))
+
+    def put(account: str, listing: str) -> None:
+        photo = NewPhoto(photo_id="p", request=canonical_request(source="/a.jpg"), metadata={})
+        new = NewListing(listing_id=listing, account=account, photos=(photo,), metadata={})
+
+        async def live() -> None:
+            async with open_account(settings_for(two_accounts, account), account) as opened:
+                await opened.ledger.enqueue([new])
+
+        asyncio.run(live())
+
+    put("east", "both")
+    put("west", "both")
+    put("west", "only")
+    result = run("cancel", "both")
+    assert result.exit_code == 2
+    assert "both: accounts east, west have one; say which with --account" in result.stderr
+    assert "west: only/p (parked)" in run("pause", "only").stdout
+    assert "west: listing only is paused" in run("pause").stdout
+    assert "west: only/p (accepted)" in run("resume", "only").stdout
+    assert "east: both/p (cancelled)" in run("cancel", "both", "--account", "east").stdout
+    assert "account west is paused" in run("pause", "--all", "--account", "west").stdout
+    assert "west: account" not in run("pause").stdout
+    assert "west: the account is paused" in run("pause").stdout
+    assert "2 photos withdrawn" in run("cancel", "--all", "--yes").stdout

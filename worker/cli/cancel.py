@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from worker.cli import exits
+from worker.cli.accounts import AccountOption
 from worker.cli.steering import Steering, agree, many, meant, steer, tell
 from worker.cli.terminal import count, say, stop
 
 if TYPE_CHECKING:
-    from worker.ledger.verdicts import Cancelled
+    from worker.ledger.verdicts import Cancelled, PhotoName
 
 #: What each verdict means, for people; the words are those of `worker.ledger.verdicts.CancelVerdict`.
 _MEANING: Final = {
@@ -30,6 +32,7 @@ def cancel(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="Photos, or listings with all their photos.")
     ] = None,
+    account: AccountOption = None,
     partner: Annotated[
         list[str] | None, typer.Option("--partner", metavar="NAME", help="All open photos of a partner.")
     ] = None,
@@ -52,24 +55,28 @@ def cancel(
         from worker.core.photo import ENDED, HELD, UNPAID, Stage  # noqa: PLC0415 - `--help` must not wait for it
         from worker.ledger.control import Control  # noqa: PLC0415
 
+        photos: Mapping[str, Iterable[PhotoName]]
         unknown: list[str] = []
         if names:
-            views, unknown = await meant(on.ledger, names)
-            photos = list(views)
+            found = await meant(on.ledgers, names)
+            photos, unknown = found.photos, found.unknown
         else:
-            found = await many(on.ledger, set(Stage) - ENDED, partner)
-            waiting = sum(stage in UNPAID | HELD for stage in found.values())
-            paid = len(found) - waiting
-            fate = "kept" if keep else "dropped"
-            if found:
+            open_photos = await many(on.ledgers, set(Stage) - ENDED, partner)
+            photos = open_photos
+            stages = [stage for some in open_photos.values() for stage in some.values()]
+            waiting = sum(stage in UNPAID | HELD for stage in stages)
+            if stages:
+                fate = "kept" if keep else "dropped"
                 question = f"{count(waiting, 'waiting photo')} will be withdrawn"
-                agree(f"{question}; {paid:,} more are paid for, and their results {fate}", yes=yes)
-            photos = list(found)
-        return await Control(on.ledger).cancel(photos, keep=keep), unknown
+                agree(f"{question}; {len(stages) - waiting:,} more are paid for, and their results {fate}", yes=yes)
+        answers: list[Cancelled] = []
+        for name, some in photos.items():
+            answers += await Control(on.ledgers[name]).cancel(list(some), keep=keep)
+        return answers, unknown
 
-    answers, unknown = steer(context, work)
-    verdicts = tell(answers, _MEANING, unknown, as_json=as_json)
+    answers, unknown = steer(context, account, work)
+    tell(answers, _MEANING, unknown, as_json=as_json)
     if not answers and not as_json:
         say("no photo to cancel")
-    if unknown or verdicts["uncertain"]:
+    if unknown or any(str(answer.verdict) == "uncertain" for answer in answers):
         raise typer.Exit(exits.TROUBLE)

@@ -181,7 +181,7 @@ async def api(settings: Settings) -> Finding:
             async with asyncio.timeout(ANSWER_S):
                 usage = await client.usage()
         except (Unauthorized, Forbidden) as error:
-            return bad("katalo api", mask(str(error)), "check KATALO_API_KEY and the organisation's API access")
+            return bad("katalo api", mask(str(error)), "see the organisation's API access in the Katalo dashboard")
         except KataloError as error:
             return bad("katalo api", mask(str(error)), "check KATALO_BASE_URL and the network")
         except TimeoutError:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from worker.cli import exits
+from worker.cli.accounts import AccountOption
 from worker.cli.doors import jsonable
-from worker.cli.naming import named
-from worker.cli.steering import Steering, steer, tell
+from worker.cli.steering import Steering, meant, steer, tell
 from worker.cli.terminal import count, harmless, say, stop
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def pause(
     context: typer.Context,
     *,
     names: Names = None,
+    account: AccountOption = None,
     partner: Partners = None,
     everything: Annotated[bool, typer.Option("--all", help="The whole account.")] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for whoever wonders.")] = "",
@@ -56,32 +57,33 @@ def pause(
     flight are paid for and go on to be stored.
     """
     if not (names or partner or everything):
-        steer(context, lambda on: _show(on, as_json=as_json))
+        steer(context, account, lambda on: _show(on, as_json=as_json))
         return
     by = _who()
 
     async def work(on: Steering) -> tuple[list[Paused], list[str], list[str]]:
         from worker.ledger.pausing import Pauses  # noqa: PLC0415 - `--help` must not wait for it
 
-        pauses, answers, unknown, lines = Pauses(on.ledger), [], [], []
-        if everything:
-            first = await pauses.pause_account(reason=reason, by=by)
-            lines.append(f"the account {'is paused' if first else 'was paused before'}")
-        for name in partner or []:
-            first = await pauses.pause_partner(name, reason=reason, by=by)
-            lines.append(f"partner {name} {'is paused' if first else 'was paused before'}")
-        for name in names or []:
-            views = await named(on.ledger, name)
-            if not views:
-                unknown.append(name)
-            elif views[0].listing_id == name:
-                answers += await pauses.pause_listing(name, reason=reason, by=by)
-            else:
-                photos = [(view.listing_id, view.photo_id) for view in views]
-                answers += await pauses.pause(photos, reason=reason, by=by)
-        return answers, unknown, lines
+        answers: list[Paused] = []
+        lines = []
+        found = await meant(on.ledgers, names or [])
+        for name, ledger in on.ledgers.items():
+            pauses, where = Pauses(ledger), f" (account {name})" if len(on.ledgers) > 1 else ""
+            if everything:
+                first = await pauses.pause_account(reason=reason, by=by)
+                lines.append(f"account {name} {'is paused' if first else 'was paused before'}")
+            for who in partner or []:
+                first = await pauses.pause_partner(who, reason=reason, by=by)
+                lines.append(f"partner {who} {'is paused' if first else 'was paused before'}{where}")
+            photos = found.photos.get(name, {})
+            whole = {listing_id for listing_id, _ in photos if listing_id in (names or [])}
+            for listing_id in sorted(whole):
+                answers += await pauses.pause_listing(listing_id, reason=reason, by=by)
+            single = [photo for photo in photos if photo[0] not in whole]
+            answers += await pauses.pause(single, reason=reason, by=by)
+        return answers, found.unknown, lines
 
-    answers, unknown, lines = steer(context, work)
+    answers, unknown, lines = steer(context, account, work)
     tell(answers, _PAUSED, unknown, lines=lines, as_json=as_json)
     if unknown:
         raise typer.Exit(exits.TROUBLE)
@@ -91,10 +93,9 @@ def resume(
     context: typer.Context,
     *,
     names: Names = None,
+    account: AccountOption = None,
     partner: Partners = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="The account; its partners and listings keep theirs.")
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="The account; partners and listings keep theirs.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """End pauses: photos go on where they were. What is parked for another reason stays parked."""
@@ -104,25 +105,28 @@ def resume(
     async def work(on: Steering) -> tuple[list[Resumed], list[str], list[str]]:
         from worker.ledger.pausing import Pauses  # noqa: PLC0415 - `--help` must not wait for it
 
-        pauses, answers, unknown, lines = Pauses(on.ledger), [], [], []
-        if everything:
-            lines.append(f"the account {'goes on' if await pauses.resume_account() else 'was not paused'}")
-        for name in partner or []:
-            went_on = await pauses.resume_partner(name)
-            lines.append(f"partner {name} {'goes on' if went_on else 'was not paused'}")
-        paused = {listing.listing_id for listing in await pauses.listings()} if names else set()
-        for name in names or []:
-            views = await named(on.ledger, name)
-            if name in paused or (views and views[0].listing_id == name):
-                answers += await pauses.resume_listing(name)
-                lines += [f"listing {name} goes on"] if name in paused else []
-            elif views:
-                answers += await pauses.resume([(view.listing_id, view.photo_id) for view in views])
-            else:
-                unknown.append(name)
-        return answers, unknown, lines
+        answers: list[Resumed] = []
+        lines, known = [], set[str]()
+        found = await meant(on.ledgers, names or [])
+        for name, ledger in on.ledgers.items():
+            pauses, where = Pauses(ledger), f" (account {name})" if len(on.ledgers) > 1 else ""
+            if everything:
+                lines.append(f"account {name} {'goes on' if await pauses.resume_account() else 'was not paused'}")
+            for who in partner or []:
+                went_on = await pauses.resume_partner(who)
+                lines.append(f"partner {who} {'goes on' if went_on else 'was not paused'}{where}")
+            photos = found.photos.get(name, {})
+            # A paused listing may have no rows any more.
+            paused = {pause.listing_id for pause in await pauses.listings()} & set(names or []) if names else set()
+            whole = {listing_id for listing_id, _ in photos if listing_id in (names or [])} | paused
+            for listing_id in sorted(whole):
+                answers += await pauses.resume_listing(listing_id)
+            lines += [f"listing {listing_id} goes on{where}" for listing_id in sorted(paused)]
+            answers += await pauses.resume([photo for photo in photos if photo[0] not in whole])
+            known |= paused
+        return answers, [name for name in found.unknown if name not in known], lines
 
-    answers, unknown, lines = steer(context, work)
+    answers, unknown, lines = steer(context, account, work)
     tell(answers, _RESUMED, unknown, lines=lines, as_json=as_json)
     if unknown:
         raise typer.Exit(exits.TROUBLE)
@@ -132,17 +136,22 @@ async def _show(on: Steering, *, as_json: bool) -> None:
     from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
     from worker.ledger.pausing import Pauses  # noqa: PLC0415
 
-    snapshot, listings = await on.ledger.snapshot(), await Pauses(on.ledger).listings()
-    parked = snapshot.stages.get(Stage.PARKED, 0)
-    pauses: list[PauseView | ListingPause] = [*snapshot.pauses, *listings]
+    shown: dict[str, object] = {}
+    parked, lines = 0, []
+    for name, ledger in on.ledgers.items():
+        snapshot = await ledger.snapshot()
+        pauses: list[PauseView | ListingPause] = [*snapshot.pauses, *await Pauses(ledger).listings()]
+        shown[name] = jsonable(pauses)
+        parked += snapshot.stages.get(Stage.PARKED, 0)
+        where = f"{name}: " if len(on.ledgers) > 1 else ""
+        for pause in pauses:
+            since = datetime.fromtimestamp(pause.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            lines.append(harmless(f"{where}{pause} (since {since} UTC)"))
     if as_json:
-        say(json.dumps({"pauses": jsonable(pauses), "parked": parked}))
+        say(json.dumps({"pauses": shown, "parked": parked}))
         return
-    for found in pauses:
-        since = datetime.fromtimestamp(found.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        say(harmless(f"{found} (since {since} UTC)"))
-    if not pauses:
-        say("neither the account, nor a partner, nor a listing is paused")
+    for line in lines or ["neither an account, nor a partner, nor a listing is paused"]:
+        say(line)
     if parked:
         say(f"{count(parked, 'photo')} parked: `stagecrew failed --stage parked` lists them")
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from worker.cli import exits
+from worker.cli.accounts import AccountOption
 from worker.cli.naming import ways_to_part
-from worker.cli.steering import Steering, agree, many, meant, steer, tell
+from worker.cli.steering import Steering, agree, many, meant, only_one, steer, tell
 from worker.cli.terminal import count, say, stop
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def regenerate(
         list[str] | None,
         typer.Argument(metavar="[LISTING[/PHOTO]]", help="Photos, or listings with all their staged ones."),
     ] = None,
+    account: AccountOption = None,
     file: Annotated[
         str | None, typer.Option("--file", metavar="FILE", help="Names from a file, one a line; - is standard input.")
     ] = None,
@@ -56,23 +58,31 @@ def regenerate(
         from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
         from worker.ledger.control import Control  # noqa: PLC0415
 
+        photos: dict[str, list[PhotoName]]
         unknown: list[str] = []
-        store = None
+        stores: dict[str, ObjectStore] = {}
         if everything:
-            photos = list(await many(on.ledger, {Stage.DONE}, None))
-            jobs = len(photos)
+            photos = {account: list(found) for account, found in (await many(on.ledgers, {Stage.DONE}, None)).items()}
+            jobs = sum(map(len, photos.values()))
         else:
-            views, unknown = await meant(on.ledger, wanted)
-            store = on.open_store() if unknown else None
-            kept = {name: found for name in unknown if store and (found := await _in_store(store, name))}
-            unknown = [name for name in unknown if name not in kept]
-            photos = [*views, *kept.values()]
-            jobs = sum(_can_be_made(view) for view in views.values()) + len(kept)
+            found = await meant(on.ledgers, wanted)
+            photos = {account: list(views) for account, views in found.photos.items()}
+            jobs = sum(_can_be_made(view) for views in found.photos.values() for view in views.values())
+            stores = {account: on.open_store(account) for account in on.ledgers} if found.unknown else {}
+            for name in found.unknown:
+                owners = {account: kept for account, store in stores.items() if (kept := await _in_store(store, name))}
+                for owner in only_one(name, list(owners)):
+                    photos.setdefault(owner, []).append(owners[owner])
+                    jobs += 1
+                unknown += [] if owners else [name]
         if jobs > 1:
             agree(f"up to {count(jobs, 'new job')}, each of which is billed", yes=yes)
-        return await Control(on.ledger, store=store).regenerate(photos), unknown
+        answers: list[Regenerated] = []
+        for owner, some in photos.items():
+            answers += await Control(on.ledgers[owner], store=stores.get(owner)).regenerate(some)
+        return answers, unknown
 
-    answers, unknown = steer(context, work)
+    answers, unknown = steer(context, account, work)
     where = "neither the ledger nor the store knows"
     tell(answers, _MEANING, unknown, where=where, as_json=as_json)
     if not answers and not as_json:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
-from worker.cli.doors import LedgerPort, jsonable, settings_of, with_ledger
+from worker.cli.accounts import with_ledgers
+from worker.cli.doors import LedgerPort, jsonable, settings_of
 from worker.cli.naming import named
 from worker.cli.terminal import complain, count, harmless, say, stop
 
@@ -34,57 +34,72 @@ _NAMED: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steering:
-    """The open ledger, and the store where it is needed."""
+    """The open ledgers of the accounts that are meant, by name; and their stores, where they are needed."""
 
-    ledger: Ledger
-    #: Opens the store; ends the command with a line when it can't be used.
-    open_store: Callable[[], ObjectStore]
+    ledgers: Mapping[str, Ledger]
+    #: Opens an account's store; ends the command with a line when it can't be used.
+    open_store: Callable[[str], ObjectStore]
 
 
-def steer(context: typer.Context, work: Callable[[Steering], Awaitable[T]]) -> T:
-    """Run `work` on the open ledger; troubles end the command with a line that says which and what to do."""
+@dataclass(slots=True, kw_only=True)
+class Meant:
+    """The photos that names stand for, by account; and the names that nothing in a ledger answers to."""
+
+    photos: dict[str, dict[PhotoName, PhotoView]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def steer(context: typer.Context, account: str | None, work: Callable[[Steering], Awaitable[T]]) -> T:
+    """Run `work` on the open ledgers; troubles end the command with a line that says which and what to do."""
+    from config.accounts import settings_for  # noqa: PLC0415 - half a second that `--help` must not pay
+    from worker.ledger.ledger import Ledger  # noqa: PLC0415
+    from worker.storage.errors import StoreError  # noqa: PLC0415
+    from worker.storage.store import open_store  # noqa: PLC0415
+
     settings = settings_of(context)
 
-    def opened() -> ObjectStore:
-        from worker.storage.errors import StoreError  # noqa: PLC0415 - half a second that `--help` must not pay
-        from worker.storage.store import open_store  # noqa: PLC0415
-
+    async def on(ledgers: Mapping[str, LedgerPort]) -> T:
+        real = {name: ledger for name, ledger in ledgers.items() if isinstance(ledger, Ledger)}
+        opened = Steering(ledgers=real, open_store=lambda name: open_store(settings_for(settings, name).storage_url))
         try:
-            return open_store(settings.storage_url)
+            return await work(opened)
         except StoreError as error:
             stop(str(error))
 
-    async def on(ledger: LedgerPort) -> T:
-        from worker.ledger.ledger import Ledger  # noqa: PLC0415 - as above
-        from worker.storage.errors import StoreError  # noqa: PLC0415
-
-        assert isinstance(ledger, Ledger)
-        try:
-            return await work(Steering(ledger=ledger, open_store=opened))
-        except StoreError as error:
-            stop(str(error))
-
-    return with_ledger(context, on)
+    return with_ledgers(context, account, on)
 
 
-async def meant(ledger: LedgerPort, names: Iterable[str]) -> tuple[dict[PhotoName, PhotoView], list[str]]:
-    """Return the photos that names stand for, and the names that nothing in the ledger answers to."""
-    found: dict[PhotoName, PhotoView] = {}
-    unknown = []
+async def meant(ledgers: Mapping[str, Ledger], names: Iterable[str]) -> Meant:
+    """Return the photos that names stand for. One that several accounts have ends the command: nothing is guessed."""
+    found = Meant()
     for name in names:
-        views = await named(ledger, name)
-        found |= {(view.listing_id, view.photo_id): view for view in views}
-        unknown += [] if views else [name]
-    return found, unknown
+        owners = {account: views for account, ledger in ledgers.items() if (views := await named(ledger, name))}
+        if not owners:
+            found.unknown.append(name)
+        for account in only_one(name, list(owners)):
+            photos = {(view.listing_id, view.photo_id): view for view in owners[account]}
+            found.photos.setdefault(account, {}).update(photos)
+    return found
 
 
-async def many(ledger: Ledger, stages: Collection[Stage], partners: Sequence[str] | None) -> dict[PhotoName, Stage]:
-    """Return the photos in some stages, of some partners or (None) of all."""
+def only_one(name: str, owners: Sequence[str]) -> Sequence[str]:
+    """Return the account that has `name`, or none; several end the command."""
+    if len(owners) > 1:
+        stop(harmless(f"{name}: accounts {', '.join(owners)} have one; say which with --account"))
+    return owners
+
+
+async def many(
+    ledgers: Mapping[str, Ledger], stages: Collection[Stage], partners: Sequence[str] | None
+) -> dict[str, dict[PhotoName, Stage]]:
+    """Return the photos in some stages, of some partners or (None) of all, by account."""
     from worker.ledger.search import find_photos  # noqa: PLC0415 - as above
 
-    found: dict[PhotoName, Stage] = {}
-    for partner in [None] if partners is None else partners:
-        found |= {name: stage async for name, stage in find_photos(ledger, stages=stages, partner=partner)}
+    found: dict[str, dict[PhotoName, Stage]] = {}
+    for account, ledger in ledgers.items():
+        for partner in [None] if partners is None else partners:
+            photos = {name: stage async for name, stage in find_photos(ledger, stages=stages, partner=partner)}
+            found.setdefault(account, {}).update(photos)
     return found
 
 
@@ -105,25 +120,28 @@ def tell(
     as_json: bool,
     lines: Sequence[str] = (),
     where: str = "the ledger knows",
-) -> Counter[str]:
-    """Print what became of photos, by verdict; return how many had which.
+) -> None:
+    """Print what became of photos, by verdict.
 
     `words`: what each verdict means; `unknown`: names that nothing answers to; `lines`: what else was done.
     """
-    verdicts = Counter(str(answer.verdict) for answer in answers)
     if as_json:
         say(json.dumps({"photos": jsonable(list(answers)), "done": list(lines), "unknown": list(unknown)}))
-        return verdicts
+        return
     for line in lines:
         say(harmless(line))
+    shown = _names if len(answers) <= _NAMED else (lambda _: ())
     for verdict, meaning in words.items():
-        some = [answer for answer in answers if str(answer.verdict) == verdict]
-        if not some:
-            continue
-        say(f"{count(len(some), 'photo')} {meaning}")
-        if len(answers) <= _NAMED:
-            for answer in some:
-                say(harmless(f"  {answer.listing_id}/{answer.photo_id}{f' ({answer.stage})' if answer.stage else ''}"))
+        if some := [answer for answer in answers if str(answer.verdict) == verdict]:
+            say(f"{count(len(some), 'photo')} {meaning}")
+            for line in shown(some):
+                say(line)
     for name in unknown:
         complain(harmless(f"{name}: {where} no such listing or photo"))
-    return verdicts
+
+
+def _names(answers: Iterable[Any]) -> Iterable[str]:
+    for answer in answers:
+        account = "" if answer.account == "default" else f"{answer.account}: "
+        stage = f" ({answer.stage})" if answer.stage else ""
+        yield harmless(f"  {account}{answer.listing_id}/{answer.photo_id}{stage}")

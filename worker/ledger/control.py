@@ -57,6 +57,7 @@ class Control:
             for name, word, stage, made in zip(some, reply[::3], reply[1::3], reply[2::3], strict=True):
                 answers.append(
                     Regenerated(
+                        account=self._ledger.account,
                         listing_id=name[0],
                         photo_id=name[1],
                         verdict=RegenerateVerdict(word),
@@ -80,6 +81,7 @@ class Control:
                         changed.append(name)
                         continue
                     answers[name] = Cancelled(
+                        account=self._ledger.account,
                         listing_id=name[0],
                         photo_id=name[1],
                         verdict=CancelVerdict(word),

@@ -93,14 +93,26 @@ class Pauses:
         """Park photos whose create was not sent yet; the others go on, but are parked should they ever be sent anew."""
         note = dumps({"why": "paused", "note": reason, "by": by})
         return [
-            Paused(listing_id=name[0], photo_id=name[1], verdict=PauseVerdict(word), stage=stage)
+            Paused(
+                account=self._ledger.account,
+                listing_id=name[0],
+                photo_id=name[1],
+                verdict=PauseVerdict(word),
+                stage=stage,
+            )
             for name, word, stage in await self._each("pause", photos, note)
         ]
 
     async def resume(self, photos: Sequence[PhotoName]) -> list[Resumed]:
         """Put paused photos back where they were; what is parked for another reason stays."""
         return [
-            Resumed(listing_id=name[0], photo_id=name[1], verdict=ResumeVerdict(word), stage=stage)
+            Resumed(
+                account=self._ledger.account,
+                listing_id=name[0],
+                photo_id=name[1],
+                verdict=ResumeVerdict(word),
+                stage=stage,
+            )
             for name, word, stage in await self._each("resume", photos)
         ]
 

@@ -54,6 +54,7 @@ class ResumeVerdict(StrEnum):
 class Regenerated:
     """The answer for one photo; `number` is the regeneration's, 0 where there is none."""
 
+    account: str
     listing_id: str
     photo_id: str
     verdict: RegenerateVerdict
@@ -65,6 +66,7 @@ class Regenerated:
 class Cancelled:
     """The answer for one photo, with the stage that it is in afterwards."""
 
+    account: str
     listing_id: str
     photo_id: str
     verdict: CancelVerdict
@@ -75,6 +77,7 @@ class Cancelled:
 class Paused:
     """The answer for one photo, with the stage that it is in afterwards."""
 
+    account: str
     listing_id: str
     photo_id: str
     verdict: PauseVerdict
@@ -85,6 +88,7 @@ class Paused:
 class Resumed:
     """The answer for one photo, with the stage that it is in afterwards."""
 
+    account: str
     listing_id: str
     photo_id: str
     verdict: ResumeVerdict
