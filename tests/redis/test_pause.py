@@ -271,3 +271,30 @@ def test_an_unanswered_create_of_a_paused_partner_is_repeated_and_its_job_is_rea
         assert sent.step is StepName.POLL_GENERATION
 
     tell(story)
+
+
+def test_what_a_paused_partner_has_ready_keeps_nobody_else_from_being_made_ready(tell: Tell) -> None:
+    """While the slots are full no turn looks at the paused partner; the look-ahead must not be full of it either."""
+
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("busy", 1, partner="other")
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        [sent] = await account.dispatch()
+        await account.settle(await account.create(sent), Stage.GENERATING, fields={"job_id": "j"}, delay_ms=3_600_000)
+        await account.enqueue("a", 2, partner="acme")
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTED)
+        await account.enqueue("b", 2, partner="other")
+        assert await account.dispatch() == (), "the look-ahead is full"
+        await Pauses(account.ledger).pause_partner("acme")
+        for _ in range(3):
+            await wait(account)
+            sent_out = await account.dispatch()
+            assert {sent.label.partition("/")[0] for sent in sent_out} == {"b"}
+            for sent in sent_out:
+                await account.settle(await account.take(sent), Stage.ACCEPTED, Ending.WAIT, delay_ms=0)
+        await Pauses(account.ledger).resume_partner("acme")
+        await wait(account)
+        assert await account.dispatch() == ()
+
+    tell(story, look_ahead=2, in_flight=1)

@@ -94,7 +94,7 @@ local function may_go(partner)
 end
 
 local function backlog(kind, step, free)
-  end_rests(root, kind, now)
+  end_rests(root, kind, now, may_go)
   local sent = 0
   while sent < free do
     local key = next_turn(root, kind, now, set.ageing_ms, set.weights, may_go)

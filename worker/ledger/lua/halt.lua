@@ -8,4 +8,9 @@ local before = redis.call('HGET', root .. 'paused', ARGV[2])
 local note = cjson.decode(ARGV[3])
 note.since_ms = before and cjson.decode(before).since_ms or now
 redis.call('HSET', root .. 'paused', ARGV[2], cjson.encode(note))
+-- From now on what a paused partner has ready is no part of the look-ahead (see worker/lua/turns.lua).
+local partner = ARGV[2]:match('^partner:(.*)$')
+for priority = 0, partner and 9 or -1 do
+  redis.call('ZADD', root .. 'resting:generation', now, priority .. ':' .. partner)
+end
 return before and 'already' or 'paused'
