@@ -22,6 +22,7 @@ from worker.flow.admission import Admission
 from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.katalo.client import KataloClient
 from worker.katalo.keyring import Keyring
 from worker.ledger.ledger import Ledger
@@ -138,8 +139,11 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    cadence = Cadence(scripts, limits, speed=settings.speed)
+    weights = settings.partner_weights
     ledger = Ledger(
         scripts,
+        prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
         stream=stream_of(settings),
@@ -147,7 +151,6 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
-    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,
