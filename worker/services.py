@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -73,6 +73,8 @@ class Services:
     jitter: Callable[[], float] = random.random
     #: Photos that wait for a slot, as the latest batch was told.
     waiting: int = 0
+    #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
+    unfetchable: set[str | None] = field(default_factory=set)
 
     @property
     def ledger(self) -> Ledger:
