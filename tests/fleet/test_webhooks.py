@@ -94,7 +94,9 @@ def test_three_hundred_photos_are_staged_by_lossy_webhooks_and_a_gateway_killed_
     assert reads <= 0.2, books["accepted"]
     assert books["faults"].keys() >= {"webhooks_lost", "webhooks_doubled", "webhooks_out_of_order", "webhooks_forged"}
     webhooks = gateway.webhooks()
-    assert webhooks["refused"] == books["faults"]["webhooks_forged"] > 0, "forged ones are refused and counted"
+    forged = books["faults"]["webhooks_forged"]
+    assert books["webhooks"]["forged 401"] == forged > 0, "forged ones are refused"
+    assert forged <= webhooks["refused"] <= forged + 1, "and counted; the killed gateway may have counted unanswered"
     assert webhooks["duplicate"] > 0
     assert webhooks["applied"] >= PHOTOS * 0.8
     assert webhooks["kept"] == 0

@@ -145,7 +145,7 @@ def after_read(
         return fail(code, message, release_slot=True)
     if job.state == "succeeded" and job.outputs:
         urls = [{"role": output.role, "url": output.url} for output in job.outputs]
-        # Read again for fresh URLs, or for the first time in a lost webhook's place: it ended long ago, and teaches nothing.
+        # Read again for fresh URLs, or first in a lost webhook's place: it ended long ago, which teaches nothing.
         timely = photo.rereads == 0 and (services.webhook_url is None or (photo.polls > 0 and not webhooks))
         duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None and timely else None
         return Step(
