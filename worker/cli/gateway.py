@@ -30,7 +30,7 @@ def gateway(
     if not settings.webhook_secrets:
         complain("no KATALO_WEBHOOK_SECRET: webhooks are answered 503 until there is one; jobs are read without them")
     elif settings.webhook_public_url is None:
-        complain("no STAGECREW_WEBHOOK_PUBLIC_URL: jobs ask for no webhooks, only a default callback in the dashboard brings any")
+        complain("no STAGECREW_WEBHOOK_PUBLIC_URL: only a default callback in the dashboard brings webhooks")
     where = host or settings.gateway_host
     listening = settings.gateway_port if port is None else port
     try:
