@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
+#: The account that is meant where none is named.
+DEFAULT: Final = "default"
 #: Whether webhooks come is asked in Redis at most this often, in seconds.
 SILENCE_KEPT_S: Final = 2.0
 
@@ -126,6 +128,12 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
+def _webhook_url(settings: Settings, account: str) -> str | None:
+    if settings.webhook_public_url is None:
+        return None
+    return callback_url(settings.webhook_public_url, None if account == DEFAULT else account)
+
+
 def stream_of(settings: Settings) -> str:
     """Return the key of the completion stream: the name in `redis+stream://NAME`."""
     parts = urlsplit(settings.completions_url)
@@ -205,7 +213,7 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             outputs=outputs,
             rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
             source_mode=settings.source_mode,
-            webhook_url=callback_url(settings.webhook_public_url) if settings.webhook_public_url else None,
+            webhook_url=_webhook_url(settings, account),
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
         )

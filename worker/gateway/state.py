@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from config.settings import Settings
-from worker.services import Account, open_account
+from worker.services import DEFAULT, Account, open_account
 
-#: The account of a webhook or record that names none.
-DEFAULT = "default"
+#: Each account's webhook secrets as they are now, for comparing only.
+Secrets = Callable[[], Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,11 +18,8 @@ class Gateway:
     """One gateway process; `accounts` is filled while it serves, and routes look into it at each request."""
 
     settings: Settings
+    secrets: Secrets
     accounts: dict[str, Account] = field(default_factory=dict)
-
-    def secrets(self) -> Mapping[str, tuple[str, ...]]:
-        """Return each account's webhook secrets, for comparing only."""
-        return {DEFAULT: tuple(secret.get_secret_value() for secret in self.settings.webhook_secrets)}
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -32,3 +29,8 @@ class Gateway:
                 self.accounts[name] = await stack.enter_async_context(open_account(self.settings, name))
             yield
             self.accounts.clear()
+
+
+def secrets_of(settings: Settings) -> Mapping[str, tuple[str, ...]]:
+    """Return the accounts of the settings, each with its webhook secrets."""
+    return {DEFAULT: tuple(secret.get_secret_value() for secret in settings.webhook_secrets)}

@@ -17,6 +17,7 @@ from redis import Redis
 
 from config.settings import load_settings
 from worker.gateway.app import create_app
+from worker.gateway.state import Secrets
 from worker.katalo.signature import sign
 
 SECRET, OLD_SECRET = "the-new-secret", "the-old-secret"
@@ -38,9 +39,9 @@ class Door:
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         return self.http.post(path, content=body, headers={"x-katalo-signature": sign(body, secret)} | (headers or {}))
 
-    def counts(self) -> dict[str, int]:
-        """Return the webhooks so far, by outcome."""
-        found: Any = self.redis.hgetall("sc1:{default}:webhooks")
+    def counts(self, account: str = "default") -> dict[str, int]:
+        """Return the webhooks of an account so far, by outcome."""
+        found: Any = self.redis.hgetall(f"sc1:{{{account}}}:webhooks")
         return {name: int(number) for name, number in found.items()}
 
 
@@ -49,13 +50,14 @@ Open = Callable[..., Door]
 
 @pytest.fixture
 def gateway(redis_url: str) -> Iterator[Open]:
-    """Serve a gateway: `gateway(redis=URL, **variables)`."""
+    """Serve a gateway: `gateway(redis=URL, secrets=..., **variables)`."""
     with contextlib.ExitStack() as stack:
 
-        def build(redis: str = redis_url, **variables: str) -> Door:
+        def build(redis: str = redis_url, secrets: Secrets | None = None, **variables: str) -> Door:
             given = {"STAGECREW_REDIS_URL": redis, "KATALO_WEBHOOK_SECRET": f"{SECRET},{OLD_SECRET}", **variables}
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            server = uvicorn.Server(uvicorn.Config(create_app(load_settings(given)), log_config=None, lifespan="on"))
+            app = create_app(load_settings(given), secrets=secrets)
+            server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             stack.callback(thread.join)
