@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
+from config.rotation import LiveAccounts
 from worker.gateway import health, metrics, webhooks
-from worker.gateway.state import Gateway, Secrets, secrets_of
+from worker.gateway.state import Gateway
 
 if TYPE_CHECKING:
     from config.settings import Settings
 
 
-def create_app(settings: Settings, *, secrets: Secrets | None = None) -> Starlette:
-    """Return the app; nothing is opened before its lifespan begins. `secrets`: instead of the settings' own."""
-    gateway = Gateway(settings=settings, secrets=secrets or partial(secrets_of, settings))
+def create_app(settings: Settings) -> Starlette:
+    """Return the app; nothing is opened before its lifespan begins."""
+    gateway = Gateway(settings=settings, live=LiveAccounts(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

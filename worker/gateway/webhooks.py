@@ -25,11 +25,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from config.accounts import DEFAULT
 from worker.katalo.callback import ROUTE
 from worker.katalo.notice import UnreadableNotice, notice_of
 from worker.katalo.signature import verify
 from worker.ledger.inbox import Outcome
-from worker.services import DEFAULT
 
 if TYPE_CHECKING:
     from worker.gateway.state import Gateway

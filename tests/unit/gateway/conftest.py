@@ -17,7 +17,6 @@ from redis import Redis
 
 from config.settings import load_settings
 from worker.gateway.app import create_app
-from worker.gateway.state import Secrets
 from worker.katalo.signature import sign
 
 SECRET, OLD_SECRET = "the-new-secret", "the-old-secret"
@@ -50,14 +49,13 @@ Open = Callable[..., Door]
 
 @pytest.fixture
 def gateway(redis_url: str) -> Iterator[Open]:
-    """Serve a gateway: `gateway(redis=URL, secrets=..., **variables)`."""
+    """Serve a gateway: `gateway(redis=URL, **variables)`."""
     with contextlib.ExitStack() as stack:
 
-        def build(redis: str = redis_url, secrets: Secrets | None = None, **variables: str) -> Door:
+        def build(redis: str = redis_url, **variables: str) -> Door:
             given = {"STAGECREW_REDIS_URL": redis, "KATALO_WEBHOOK_SECRET": f"{SECRET},{OLD_SECRET}", **variables}
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            app = create_app(load_settings(given), secrets=secrets)
-            server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+            server = uvicorn.Server(uvicorn.Config(create_app(load_settings(given)), log_config=None, lifespan="on"))
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             stack.callback(thread.join)
