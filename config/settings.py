@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -23,9 +24,19 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from config.caps import CapSettings
 from config.limits import Limit, LimitSettings
 
-__all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
+__all__ = [
+    "CapSettings",
+    "Limit",
+    "LimitSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "variable_of",
+    "variables",
+]
 
 #: Sinks that have a name in the design but no code yet.
 _LATER_SINKS: Final = frozenset({"sqs", "sns", "https", "celery"})
@@ -90,6 +101,20 @@ class Settings(BaseSettings):
         default=None, description="Public https address that the API sends webhooks to."
     )
     limits: LimitSettings = Field(default=LimitSettings(), description="The organisation's limits.")
+    caps: CapSettings = Field(default=CapSettings(), description="What may be spent.")
+    job_price_usd: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="What a job costs, for `stagecrew enqueue --dry-run`; learnt from the billing ledger unless set.",
+    )
+    billing_lateness_h: float = Field(
+        default=24, ge=0, description="Hours (API time) after its end until a job's bill counts as missing."
+    )
+    reconcile_days: int = Field(
+        default=7,
+        ge=0,
+        description="Days that the fleet's own daily reconciliation looks back; 0: it does none.",
+    )
     source_mode: Literal["auto", "upload", "url"] = Field(
         default="auto",
         description="How sources reach the API: `upload` sends their bytes, `url` lets the API fetch public "
@@ -260,6 +285,10 @@ class Settings(BaseSettings):
         return value
 
 
+#: Settings that are a group of variables, `STAGECREW_<GROUP>__<NAME>`.
+GROUPS: Final = {"limits": LimitSettings.model_fields, "caps": CapSettings.model_fields}
+
+
 class _Given(EnvSettingsSource):
     """Variables from a mapping instead of the process's environment; empty ones count as not set."""
 
@@ -275,8 +304,8 @@ def variable_of(name: str) -> str:
 
 def variables() -> set[str]:
     """Return the names of all variables that are read."""
-    names = {variable_of(name) for name in Settings.model_fields if name != "limits"}
-    return names | {f"STAGECREW_LIMITS__{name.upper()}" for name in LimitSettings.model_fields}
+    names = {variable_of(name) for name in Settings.model_fields if name not in GROUPS}
+    return names | {f"STAGECREW_{group.upper()}__{name.upper()}" for group in GROUPS for name in GROUPS[group]}
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -305,8 +334,8 @@ def _unknown(name: str) -> str:
 
 def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
-    limit = place[:1] == ["limits"]
-    variable = f"STAGECREW_LIMITS__{place[1].upper()}" if limit else variable_of(place[0].lower())
+    grouped = place[0] in GROUPS and len(place) > 1
+    variable = f"STAGECREW_{place[0].upper()}__{place[1].upper()}" if grouped else variable_of(place[0].lower())
     said = str(found["msg"]).removeprefix("Value error, ")
     said = f"{said[0].lower()}{said[1:]}"
     # A check of our own names its remedy itself.
