@@ -20,16 +20,21 @@ from worker.core.cadence import first_read_ms
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
+from worker.flow.caps import Cap, Caps
 from worker.flow.dispatching import Dispatching
+from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
+from worker.flow.parking import Parking
 from worker.katalo.client import KataloClient
 from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from config.caps import CapSettings
     from config.settings import Settings
     from worker.core.photo import Photo
 
@@ -51,6 +56,9 @@ class Account:
     ledger: Ledger
     admission: Admission
     dispatching: Dispatching
+    parking: Parking
+    usage: UsageBook
+    duties: Duties
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,7 +113,17 @@ def limits_of(settings: Settings) -> Limits:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, caps=caps_of(settings.caps))
+
+
+def caps_of(caps: CapSettings) -> Caps:
+    """Return the caps on what may be bought, as the scripts take them."""
+    return Caps(
+        account=Cap(per_day=caps.account_per_day, per_period=caps.account_per_period),
+        partner=Cap(per_day=caps.partner_per_day, per_period=caps.partner_per_period),
+        partners={name: Cap(per_day=cap.per_day, per_period=cap.per_period) for name, cap in caps.partners.items()},
+        stop_at_included=caps.stop_at_included,
+    )
 
 
 def stream_of(settings: Settings) -> str:
@@ -146,6 +164,15 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             ledger=ledger,
             admission=Admission(scripts, limits),
             dispatching=dispatching,
+            parking=Parking(
+                scripts,
+                account=account,
+                speed=settings.speed,
+                stream=stream_of(settings),
+                stream_length=settings.completions_max_len,
+            ),
+            usage=UsageBook(scripts),
+            duties=Duties(scripts),
         )
     finally:
         await redis.aclose()

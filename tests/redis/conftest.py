@@ -16,10 +16,14 @@ from worker.core.request import canonical_request
 from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.caps import NO_CAPS, Caps
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
+from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
+from worker.flow.parking import Parking
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
+from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
 
 START_MS = 1_800_000_000_000
@@ -37,12 +41,13 @@ class Account:
     limit: int = 10
     in_flight: int = 3
     look_ahead: int = 100
+    caps: Caps = NO_CAPS
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=1_000)
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=1_000, caps=self.caps)
         self.ledger = Ledger(
             scripts,
             account="default",
@@ -56,12 +61,15 @@ class Account:
         self.dispatching = Dispatching(
             scripts, self.limits, lease_ms=LEASE_MS, look_ahead=self.look_ahead, ageing_ms=600_000, speed=1
         )
+        self.parking = Parking(scripts, account="default", speed=1, stream=STREAM, stream_length=1_000)
+        self.usage = UsageBook(scripts)
+        self.duties = Duties(scripts)
         self.push(0)
 
     def push(self, ms: int) -> None:
         """Let `ms` go by."""
         self.clock_ms += ms
-        for part in (self.ledger, self.admission, self.dispatching):
+        for part in (self.ledger, self.admission, self.dispatching, self.parking, self.usage, self.duties):
             part.clock = str(self.clock_ms)
 
     async def begin(self, *, hands: int = 100) -> None:

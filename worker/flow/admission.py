@@ -33,6 +33,8 @@ class Wait:
     """Not now: the earliest time at which asking again can succeed, in ms from now."""
 
     ms: int
+    #: A cap on what may be bought is reached: the photo goes back to its place in the backlog until that moves.
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +70,25 @@ class Admission:
             str(self.limits.in_flight) if takes_slot else "",
             json.dumps(flat) if flat else "",
             stage.value if stage else "",
+            self.limits.caps.text,
         ]
         for budget in budgets:
             args += budget.args()
         word, wait_ms = await self._scripts.call(_PACKAGE, "admit", args)
         if word == "granted":
             return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms)
-        return Wait(ms=int(wait_ms)) if word == "wait" else Stale()
+        return Stale() if word == "stale" else Wait(ms=int(wait_ms), capped=word == "capped")
 
-    async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False, reason: str = "") -> None:
+    async def grant(self, budget: Budget, token: str, *, probe: bool = False) -> Granted | Wait:
+        """Ask for one call that belongs to no photo; `probe`: the account's own pause does not hold it."""
+        asked_s = time.monotonic()
+        args: list[str | int] = [self.clock, token, *budget.args(), "1" if probe else ""]
+        word, wait_ms = await self._scripts.call(_PACKAGE, "grant", args)
+        return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms) if word == "granted" else Wait(ms=int(wait_ms))
+
+    async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False) -> None:
         """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
-        await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
+        await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else ""])
 
     async def heartbeat(self, worker: str, *, hands: int, busy: int, version: str) -> None:
         """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead."""

@@ -51,6 +51,7 @@ class Dispatching:
         """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority."""
         self.clock = ""
         self._scripts = scripts
+        self._caps = limits.caps
         budgets = {
             step.value: [[*budget.args(), step is StepName.POLL_GENERATION] for budget in limits.for_step(step)]
             for step in StepName
@@ -68,7 +69,7 @@ class Dispatching:
 
     async def dispatch(self, worker: str) -> Orders | Follow:
         """Lead, if nobody else does, and lease what may be done now."""
-        args = [self.clock, worker, json.dumps(self._settings)]
+        args = [self.clock, worker, json.dumps(self._settings), self._caps.text]
         word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
         if word == "follow":
             return Follow(ms=max(0, int(wait_ms)))

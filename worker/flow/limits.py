@@ -12,6 +12,7 @@ from typing import Final
 
 from worker.core.photo import StepName
 from worker.core.routes import Route
+from worker.flow.caps import NO_CAPS, Caps
 
 #: A worker unseen for this long is taken for dead, in ms.
 ALIVE_MS: Final = 6_000
@@ -37,6 +38,7 @@ class Limits:
     budgets: Mapping[Route, Budget]
     in_flight: int
     guard_ms: int
+    caps: Caps = NO_CAPS
 
     def for_step(self, step: StepName) -> tuple[Budget, ...]:
         """Return the budgets that every run of `step` draws on."""

@@ -17,8 +17,9 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
 from worker.lua import Scripts
 
 _PACKAGE: Final = "worker.ledger.lua"
@@ -184,7 +185,7 @@ class Ledger:
         for budget in self._limits.budgets.values():
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
-        return _snapshot(self.account, found, self._limits)
+        return snapshot_of(self.account, found, self._limits)
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
@@ -205,6 +206,12 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         "retry": step.ending is Ending.RETRY,
         "poll": step.ending is Ending.WAIT,
     }
+    if step.unspent:
+        wire["unspent"] = True
+    if step.requeue:
+        wire["requeue"] = True
+    if (job_id := fields.get("job_id")) and job_id != photo.job_id:
+        wire["job"] = job_id
     if step.event is not None:
         wire["event"] = step.event
     if step.stage in ENDED:
@@ -218,43 +225,3 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
 def kind_of(photo: Photo) -> str:
     """Return the kind of job whose durations are learnt together."""
     return f"{photo.request.workflow}:{photo.request.capture_type}"
-
-
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
-    now_ms = int(found["now_ms"])
-    totals, pauses = found["totals"] or {}, found["pauses"] or {}
-    partners: dict[str, dict[Stage, int]] = {}
-    for name, count in (found["partners"] or {}).items():
-        partner, stage = json.loads(name)
-        if int(count):
-            partners.setdefault(partner, {})[Stage(stage)] = int(count)
-    used = {route: int(count) for route, count in found["budgets"] or ()}
-    workers = [(name, int(age_ms), json.loads(hands)) for name, age_ms, hands in found["workers"] or ()]
-    return Snapshot(
-        account=account,
-        now_ms=now_ms,
-        stages={Stage(stage): int(count) for stage, count in (found["stages"] or {}).items() if int(count)},
-        partners=partners,
-        slots_used=int(found["slots"]),
-        slots_cap=min(limits.in_flight, int((found["cap"] or {}).get("limit", limits.in_flight))),
-        budgets=tuple(
-            BudgetView(
-                route=budget.route.value,
-                used=used.get(budget.route.value, 0),
-                count=budget.count,
-                window_ms=budget.window_ms,
-                paused_ms=max(0, int(float(pauses.get(budget.route.value, 0))) - now_ms),
-                granted_total=int(totals.get(f"granted:{budget.route.value}", 0)),
-                refused_total=int(totals.get(f"refused:{budget.route.value}", 0)),
-            )
-            for budget in limits.budgets.values()
-        ),
-        workers=tuple(
-            WorkerView(name=name, hands=int(hands[0]), busy=int(hands[1]), version=str(hands[2]), seen_ms_ago=age_ms)
-            for name, age_ms, hands in workers
-        ),
-        leader=found.get("leader") or None,
-        hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
-        leases=int(found["leases"]),
-        paused_reason=found.get("reason") or None,
-    )

@@ -10,13 +10,13 @@ local function budget_hold(root, now, window)
   return math.max(0, boot - now)
 end
 
--- How long until a grant may be given, in ms; 0 is now.
-local function budget_wait(root, route, limit, window, now, token)
+-- How long until a grant may be given, in ms; 0 is now. `probe`: a pause of the whole account does not hold it.
+local function budget_wait(root, route, limit, window, now, token, probe)
   local grants = root .. 'grants:' .. route
   if redis.call('ZSCORE', grants, token) then return 0 end
   local wait = budget_hold(root, now, window)
-  local paused = math.max(tonumber(redis.call('HGET', root .. 'pauses', route) or '0'),
-    tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0'))
+  local paused = tonumber(redis.call('HGET', root .. 'pauses', route) or '0')
+  if not probe then paused = math.max(paused, tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0')) end
   wait = math.max(wait, paused - now)
   redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - window)
   local used = redis.call('ZCARD', grants)

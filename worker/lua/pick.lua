@@ -52,7 +52,7 @@ local function ahead_now(root)
   for _, stage in ipairs({'ingesting', 'ingested'}) do
     ahead = ahead + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
   end
-  return ahead
+  return ahead - capped_ready(root)
 end
 
 -- Reads are spread over their window: at most a twentieth of it may come in one burst.
@@ -73,19 +73,30 @@ local function pace_take(root, budgets, taken, now)
   end
 end
 
+-- The first photo of a backlog whose partner has reached no cap. Turns of partners lie one apart, so it is near the head.
+local function first_uncapped(root, place)
+  local marks = redis.call('ZCARD', root .. 'capped')
+  if marks == 0 then return redis.call('ZRANGE', place, 0, 0)[1] end
+  if redis.call('ZSCORE', root .. 'capped', 'account') then return nil end
+  for _, key in ipairs(redis.call('ZRANGE', place, 0, 20 + 4 * marks)) do
+    if not is_capped(root, redis.call('HGET', root .. 'p:' .. key, 'partner') or '') then return key end
+  end
+end
+
 -- Priority first, then fair turns; a photo that waits gains one priority in each `ageing_ms`. O(log n).
 local function next_turn(root, kind, now, ageing_ms)
-  local best, class = nil, nil
+  local best, class, chosen = nil, nil, nil
   for priority = 9, 0, -1 do
-    local head = redis.call('ZRANGE', root .. 'backlog:' .. kind .. ':' .. priority, 0, 0)[1]
+    local head = first_uncapped(root, root .. 'backlog:' .. kind .. ':' .. priority)
     if head then
       local since = tonumber(redis.call('HGET', root .. 'p:' .. head, 'accepted_ms') or now)
       local urgency = priority + math.floor((now - since) / ageing_ms)
-      if not best or urgency > best then best, class = urgency, priority end
+      if not best or urgency > best then best, class, chosen = urgency, priority, head end
     end
   end
   if not class then return nil end
-  local turn = redis.call('ZPOPMIN', root .. 'backlog:' .. kind .. ':' .. class)
-  redis.call('HSET', root .. 'turns:' .. kind, 'v:' .. class, turn[2])
-  return turn[1]
+  local place = root .. 'backlog:' .. kind .. ':' .. class
+  redis.call('HSET', root .. 'turns:' .. kind, 'v:' .. class, redis.call('ZSCORE', place, chosen))
+  redis.call('ZREM', place, chosen)
+  return chosen
 end

@@ -66,7 +66,7 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     if isinstance(answer, Stale):
         raise LeaseLost
     if isinstance(answer, Wait):
-        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms)
+        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms, requeue=answer.capped)
     if not answer.still_good():
         return _unsent(photo)
     try:
@@ -194,7 +194,7 @@ def _unsent(photo: Photo) -> Step:
     """Return what follows a grant that grew old before the send: nothing was sent by this try."""
     if photo.stage is Stage.INGESTED:
         drop = ("body", "idempotency_key", "sent_ms")
-        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True)
+        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True, unspent=True)
     return Step(ending=Ending.WAIT, stage=Stage.CREATING)
 
 

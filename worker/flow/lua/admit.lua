@@ -1,20 +1,26 @@
 -- Allows one write to the API now: slot, write grant, fetch grant and the recorded intent together, all or none.
--- Idempotent by the lease's token.
+-- Idempotent by the lease's token. The first send of a billable create is counted, and held where a cap is reached.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 photo key; 3 token; 4 slots' cap, or '' when the call takes none;
 --       5 intent (JSON flat pairs for the row, or ''), written before the call is sent; 6 the intent's stage or '';
---       then three for each budget: route, count, window with guard (ms)
--- RETURNS: 'granted', 0 | 'wait', ms | 'stale', 0
+--       7 the caps (JSON) or '' when there are none; then three for each budget: route, count, window with guard (ms)
+-- RETURNS: 'granted', 0 | 'wait', ms | 'capped', ms until it may move by itself | 'stale', 0
 -- include: clock
 -- include: place
 -- include: budget
+-- include: spend
+-- include: caps
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'token', 'stage', 'partner', 'sent_ms')
 if known[1] ~= token then return {'stale', 0} end
+local buys = ARGV[4] ~= '' and known[2] ~= 'creating'
+local caps = buys and ARGV[7] ~= '' and cjson.decode(ARGV[7])
+local again = caps and caps_look(root, caps, known[3], now)
+if again then return {'capped', math.max(1000, again - now)} end
 
 local wait = 0
-for i = 7, #ARGV, 3 do
+for i = 8, #ARGV, 3 do
   wait = math.max(wait, budget_wait(root, ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), now, token))
 end
 local slots = root .. 'slots'
@@ -23,8 +29,12 @@ if ARGV[4] ~= '' and not redis.call('ZSCORE', slots, key) and redis.call('ZCARD'
 end
 if wait > 0 then return {'wait', wait} end
 
-for i = 7, #ARGV, 3 do budget_take(root, ARGV[i], tonumber(ARGV[i + 2]), now, token) end
+for i = 8, #ARGV, 3 do budget_take(root, ARGV[i], tonumber(ARGV[i + 2]), now, token) end
 if ARGV[4] ~= '' then redis.call('ZADD', slots, 'NX', now, key) end
+if buys then
+  spend_take(root, row, known[3], now)
+  if caps then caps_look(root, caps, known[3], now) end
+end
 redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[known[2]], key)
 if ARGV[5] ~= '' then
   redis.call('HSET', row, unpack(cjson.decode(ARGV[5])))

@@ -2,11 +2,14 @@
 -- Only the leader's call does anything; leading is a lease that the same call takes or renews.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, probe_ms, look_ahead,
---       ageing_ms, budgets {step: [{route, count, window_ms, paced}]})
+--       ageing_ms, budgets {step: [{route, count, window_ms, paced}]}); 4 the caps (JSON) or '' when there are none
 -- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, then for each photo: step, key, token, label
 -- include: clock
 -- include: place
 -- include: budget
+-- include: spend
+-- include: caps
+-- include: capped
 -- include: pick
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
@@ -14,6 +17,7 @@ if leader and leader ~= ARGV[2] then return {'follow', redis.call('PTTL', root .
 redis.call('SET', root .. 'leader', ARGV[2], 'PX', set.leader_ms)
 
 reclaim(root, now)
+caps_review(root, ARGV[4], now)
 local hands, workers = hands_free(root, now, set.alive_ms)
 local answer, sleep = {'lead', 0, workers}, 1000
 

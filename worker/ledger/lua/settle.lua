@@ -2,7 +2,7 @@
 -- A repeated call with the same token answers as the first did.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 photo key; 3 token; 4 the step (JSON: stage, delay, set (flat pairs), drop, release,
---       adopt, event, retry, poll, duration, duration_key, announce); 5 completion stream; 6 its length;
+--       adopt, event, retry, poll, duration, duration_key, announce, job, unspent, requeue); 5 completion stream; 6 its length;
 --       7 retention of ended rows, ms
 -- RETURNS: 'settled', stage | 'stale', stage
 -- include: clock
@@ -10,6 +10,8 @@
 -- include: revise
 -- include: ended
 -- include: learn
+-- include: spend
+-- include: bought
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint')
@@ -33,6 +35,11 @@ if stage ~= was then
   count(root, partner, was, -1)
   count(root, partner, stage, 1)
 end
+if step.unspent then spend_return(root, row, partner) end
+if step.job then
+  bought_enter(root, key, step.job, now)
+  redis.call('HDEL', row, 'spent_day')
+end
 if step.release then redis.call('ZREM', root .. 'slots', key) end
 if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
 if step.duration then learn(root, step.duration_key, step.duration) end
@@ -46,7 +53,7 @@ end
 if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
 if ENDED[stage] then
   listing_ended(root, row, key, stage, now, step.announce, ARGV[5], ARGV[6], ARGV[7])
-elseif stage == 'ingested' and was ~= 'ingested' and was ~= 'creating' then
+elseif stage == 'ingested' and (step.requeue or (was ~= 'ingested' and was ~= 'creating')) then
   backlog_add(root, 'generation', priority, partner, key)
 elseif STEP_OF[stage] then
   redis.call('ZADD', root .. 'due:' .. STEP_OF[stage], now + step.delay, key)

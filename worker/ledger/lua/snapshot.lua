@@ -21,4 +21,6 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   pauses = all('pauses'), cap = all('cap'), budgets = budgets, workers = workers,
   slots = redis.call('ZCARD', root .. 'slots'), leases = redis.call('ZCARD', root .. 'leases'),
   leader = redis.call('GET', root .. 'leader'), boot = redis.call('GET', root .. 'boot'),
-  reason = redis.call('GET', root .. 'paused_reason')})
+  parking = all('parking'), capped = all('capped_why'), usage = redis.call('HGET', root .. 'usage', 'raw'),
+  usage_ms = redis.call('HGET', root .. 'usage', 'usage_ms'),
+  spend = all('spend:' .. string.format('%.0f', math.floor(now / 86400000)))})
