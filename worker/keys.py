@@ -26,6 +26,8 @@ The scripts get the root as their declared key and build the others from it: one
 | `usage` | hash | the usage summary as last read, and what had been bought by then | until the next |
 | `duties` | hash | who does which part of the upkeep, and when it is due again | lasting |
 | `billing:<walk>` | hash | lines of the billing ledger that a walk has read, its position | 3 days after a page |
+| `billing:strangers` | hash | billed jobs that no receipt in the store names | 62 days after the last |
+| `prices` | hash | the last price seen of each usage type (USD) | lasting |
 | `boot` | string | until when budgets count as spent (ms) | lasting |
 | `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from worker.core.photo import StepName
 from worker.dispatch.dispatcher import Dispatcher, Publish
 from worker.pipeline.batch import Batches
+from worker.pipeline.upkeep import Upkeep
 from worker.services import open_services
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ class Process:
                 busy=lambda: self._batches.busy if self._batches else 0,
                 publish=self._publish,
             )
+            upkeep = Upkeep(services, name=self._name, reconcile_days=self._settings.reconcile_days)
             loops = [
                 asyncio.create_task(self._batches.renew_for_ever(), name="renew"),
                 asyncio.create_task(self._dispatcher.run(), name="dispatch"),
                 asyncio.create_task(self._dispatcher.beat_for_ever(), name="heartbeat"),
+                asyncio.create_task(upkeep.run(), name="upkeep"),
             ]
             self._started.set()
             await self._stop.wait()

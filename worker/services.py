@@ -26,7 +26,10 @@ from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
 from worker.flow.parking import Parking
 from worker.katalo.client import KataloClient
+from worker.ledger.bills import Bills
+from worker.ledger.bought import BoughtJobs
 from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.uncertain import UncertainPhotos
 from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
@@ -59,6 +62,9 @@ class Account:
     parking: Parking
     usage: UsageBook
     duties: Duties
+    bought: BoughtJobs
+    bills: Bills
+    uncertain: UncertainPhotos
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,9 +79,10 @@ class Services:
     rules: Rules
     source_mode: str
     webhook_url: str | None
-    #: Both in ms of the API's time.
+    #: All in ms of the API's time.
     ingest_deadline_ms: int
     job_deadline_ms: int
+    billing_lateness_ms: int
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
@@ -173,6 +180,9 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             ),
             usage=UsageBook(scripts),
             duties=Duties(scripts),
+            bought=BoughtJobs(scripts),
+            bills=Bills(scripts),
+            uncertain=UncertainPhotos(scripts),
         )
     finally:
         await redis.aclose()
@@ -213,4 +223,5 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             webhook_url=settings.webhook_public_url,
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
+            billing_lateness_ms=int(settings.billing_lateness_h * 3_600_000),
         )

@@ -179,6 +179,10 @@ class Ledger:
         entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
 
+    async def say(self, event: str) -> None:
+        """Put an event of the account itself on the completion stream; at least once, under one id."""
+        await self._redis.xadd(self._stream, {"event": event}, maxlen=self._stream_length, approximate=True)
+
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""
         args: list[str | int] = [self.clock, ALIVE_MS]

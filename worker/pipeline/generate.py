@@ -179,6 +179,7 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
         job_id=job_id,
         source_asset_id=photo.source_asset_id,
         idempotency_key=key,
+        partner=photo.partner,
         created_at=timestamp(photo.now_ms),
     )
     try:
