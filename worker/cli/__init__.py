@@ -10,10 +10,13 @@ from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
+from worker.cli.reconcile import reconcile
 from worker.cli.replay import replay
+from worker.cli.resolve import resolve
 from worker.cli.run import run
 from worker.cli.sandbox import sandbox
 from worker.cli.status import status
+from worker.cli.usage import usage
 from worker.cli.watch import watch
 from worker.cli.worker import worker
 
@@ -26,7 +29,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, enqueue, status, watch, worker, sandbox, doctor, failed, replay):
+for _command in (run, enqueue, status, watch, worker, sandbox, doctor, failed, replay, resolve, usage, reconcile):
     app.command(epilog=EPILOG)(_command)
 
 

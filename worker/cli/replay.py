@@ -64,7 +64,7 @@ async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> 
     found: dict[str, PhotoView] = {}
     if names:
         for name in names:
-            views = await _named(ledger, name)
+            views = await named(ledger, name)
             found |= {view.key: view for view in views}
             unknown += [] if views else [name]
     else:
@@ -75,7 +75,7 @@ async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> 
     return list(found.values()), sent, unknown
 
 
-async def _named(ledger: LedgerPort, name: str) -> list[PhotoView]:
+async def named(ledger: LedgerPort, name: str) -> list[PhotoView]:
     """Return the photos of a listing, or the one photo; ids may have slashes, so every way to part them is tried."""
     if views := await ledger.listing(name):
         return views

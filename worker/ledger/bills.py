@@ -44,10 +44,18 @@ class Bills:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(self._key(walk), mapping=fields | {_CURSOR: cursor or ""})
             pipe.pexpire(self._key(walk), KEPT_MS)
-            for event in events:
-                if event.unit_price_usd is not None and event.billable is not False:
-                    pipe.hset(f"{self._root}prices", event.usage_type or "job", str(event.unit_price_usd))
             await pipe.execute()
+        await self.learn_prices(events)
+
+    async def learn_prices(self, events: Sequence[BillingEvent]) -> None:
+        """Keep the last price of each usage type that costs something."""
+        prices = {
+            event.usage_type or "job": str(event.unit_price_usd)
+            for event in events
+            if event.unit_price_usd is not None and event.billable is not False
+        }
+        if prices:
+            await self._redis.hset(f"{self._root}prices", mapping=prices)
 
     async def lines(self, walk: str) -> AsyncIterator[Line]:
         """Give all lines that a walk has kept."""

@@ -110,9 +110,8 @@ async def reconciled(
     jobs = await account.bought.between(since_ms, now_ms)
     missing = sorted({line.job_id for line in lines if line.job_id} - set(jobs))
     jobs |= await account.bought.find(missing, now_ms)
-    await _from_store(
-        services, [job_id for job_id in missing if job_id not in jobs], lines, jobs, look_again=look_again
-    )
+    forgotten = [job_id for job_id in missing if job_id not in jobs]
+    await _from_store(services, forgotten, lines, jobs, look_again=look_again)
     with_fates = {job.job_id: job async for job in _fates(services, list(jobs.values()))}
     return reconcile(
         lines,
@@ -128,17 +127,16 @@ async def reconciled(
 
 async def price_of_a_job(services: Services) -> Decimal | None:
     """Return what a job costs, as last billed; None when no bill is known. Reads one page when none was ever read."""
-    prices = await services.account.bills.prices()
+    bills = services.account.bills
+    prices = await bills.prices()
     if not prices:
         try:
             page = await _page(services, None)
         except KataloError as error:
             logger.info("no price learnt", extra={"reason": str(error)})
             return None
-        known = [event for event in page.events if event.unit_price_usd is not None and event.billable is not False]
-        prices = {
-            event.usage_type or "job": event.unit_price_usd for event in known if event.unit_price_usd is not None
-        }
+        await bills.learn_prices(page.events)
+        prices = await bills.prices()
     # The dearest of those that are no regenerations: an estimate should not be too low.
     created = [price for name, price in prices.items() if "regen" not in name.lower()]
     return max(created or prices.values(), default=None)

@@ -51,7 +51,8 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     if photo.stage is Stage.CREATING and photo.sent_ms is not None:
         age_ms = photo.now_ms - photo.sent_ms
         if age_ms >= services.rules.scaled(REPLAY_HORIZON_MS):
-            return uncertain(_too_late(photo))
+            # No job runs for so long, so its slot is free.
+            return uncertain(_too_late(photo), release_slot=True)
     key = photo.idempotency_key or generation_key(
         photo.account, photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try
     )
@@ -202,6 +203,6 @@ def _unsent(photo: Photo) -> Step:
 def _too_late(photo: Photo) -> Trouble:
     message = (
         f"the create sent at {timestamp(photo.sent_ms or 0)} was never answered and its key is no longer remembered; "
-        "look for the job in the Katalo dashboard, then `stagecrew replay --create-again` if there is none"
+        "it is looked for in the billing ledger; `stagecrew resolve` lets it go on with its job, or with a new one"
     )
     return Trouble(cause=Cause.CONFLICT, code="outcome_unknown", message=message)

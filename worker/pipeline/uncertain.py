@@ -1,7 +1,8 @@
 """Looks for the jobs of unanswered creates before anybody thinks of creating again.
 
-A photo goes on by itself only with a job that is read, is nobody else's, and is certain (its reference) or the only one
-of its source asset. Everything else waits for a person, in the stage `uncertain`, and is looked for again: bills come late.
+A photo goes on by itself only with a job that is read, is nobody else's, and is certain (its reference) or the only
+one of its source asset. Everything else waits for a person, in the stage `uncertain`, and is looked for again, for
+bills come late.
 """
 
 from __future__ import annotations

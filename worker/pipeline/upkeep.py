@@ -87,6 +87,9 @@ class Upkeep:
                     await self.attend(duty)
                 except RedisError as error:
                     logger.warning("upkeep waits", extra={"duty": duty.name, "reason": type(error).__name__})
+                except Exception:
+                    # A fault of ours in one duty must not end the others; its lease runs out, and it is done again.
+                    logger.exception("upkeep failed unexpectedly", extra={"duty": duty.name})
             await asyncio.sleep(LOOK_S)
 
     async def attend(self, duty: Duty) -> bool:
