@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ from worker.katalo.client import KataloClient
 from worker.ledger.bills import Bills
 from worker.ledger.bought import BoughtJobs
 from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.purge import Purge
 from worker.ledger.uncertain import UncertainPhotos
 from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
@@ -65,6 +67,7 @@ class Account:
     bought: BoughtJobs
     bills: Bills
     uncertain: UncertainPhotos
+    purge: Purge
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,6 +86,8 @@ class Services:
     ingest_deadline_ms: int
     job_deadline_ms: int
     billing_lateness_ms: int
+    #: What a job costs, as the settings say; None: as the billing ledger does.
+    job_price_usd: Decimal | None
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
@@ -183,6 +188,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             bought=BoughtJobs(scripts),
             bills=Bills(scripts),
             uncertain=UncertainPhotos(scripts),
+            purge=Purge(scripts),
         )
     finally:
         await redis.aclose()
@@ -224,4 +230,5 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
             billing_lateness_ms=int(settings.billing_lateness_h * 3_600_000),
+            job_price_usd=settings.job_price_usd,
         )

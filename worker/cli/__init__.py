@@ -10,6 +10,7 @@ from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
+from worker.cli.purge import purge
 from worker.cli.reconcile import reconcile
 from worker.cli.replay import replay
 from worker.cli.resolve import resolve
@@ -29,7 +30,21 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, enqueue, status, watch, worker, sandbox, doctor, failed, replay, resolve, usage, reconcile):
+for _command in (
+    run,
+    enqueue,
+    status,
+    watch,
+    worker,
+    sandbox,
+    doctor,
+    failed,
+    replay,
+    resolve,
+    usage,
+    reconcile,
+    purge,
+):
     app.command(epilog=EPILOG)(_command)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from worker.cli import exits
 from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.dry_run import dry_run
 from worker.cli.terminal import complain, count, say
 
 if TYPE_CHECKING:
@@ -33,11 +34,19 @@ def enqueue(
         list[str], typer.Argument(metavar="FILE", help="JSON Lines, CSV or a folder of pictures; - is standard input.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many are new or changed, and what they would cost.")
+    ] = False,
 ) -> None:
     """Hand photos to the fleet. The same record again changes nothing, so sending it twice is safe."""
     from worker.cli.intake import Reading, enqueue_all  # noqa: PLC0415 - `--help` must not wait for it
 
     reading = Reading(sources=sources, report=complain)
+    if dry:
+        dry_run(context, reading, as_json=as_json)
+        if reading.bad:
+            raise typer.Exit(exits.TROUBLE)
+        return
     verdicts: Counter[str] = Counter()
 
     def counted(_some: list[NewListing], answers: list[Enqueued]) -> None:

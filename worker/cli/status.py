@@ -44,11 +44,13 @@ def overview(snapshot: Snapshot) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 
+    from worker.cli.money_lines import money_lines  # noqa: PLC0415
     from worker.cli.tables import budget_table, partner_table, stage_table, worker_table  # noqa: PLC0415
 
     lines = [f"account {snapshot.account}: slots {snapshot.slots_used}/{snapshot.slots_cap}, {snapshot.leases} at work"]
     if snapshot.paused_reason:
         lines.append(f"PAUSED: {snapshot.paused_reason}")
+    lines += money_lines(snapshot)
     if snapshot.hold_ms:
         lines.append(f"budgets count as spent for {snapshot.hold_ms / 1000:.0f} s more: Redis has restarted")
     if not snapshot.workers:

@@ -126,7 +126,12 @@ async def reconciled(
 
 
 async def price_of_a_job(services: Services) -> Decimal | None:
-    """Return what a job costs, as last billed; None when no bill is known. Reads one page when none was ever read."""
+    """Return what a job costs, as the settings say or as last billed; None when no bill is known.
+
+    Reads one page of the ledger when none was ever read.
+    """
+    if services.job_price_usd is not None:
+        return services.job_price_usd
     bills = services.account.bills
     prices = await bills.prices()
     if not prices:

@@ -20,7 +20,7 @@ from worker.core.photo import Stage
 from worker.core.reconcile import Report
 from worker.flow.duties import LEASE_MS
 from worker.flow.parking import PROBE_MS, ParkingState
-from worker.katalo.errors import KataloError
+from worker.katalo.errors import Forbidden, KataloError, PaymentRequired, Unauthorized
 from worker.ledger.bought import DAY_MS
 from worker.pipeline.billing import LedgerUnreadable, reconciled
 from worker.pipeline.reads import NoGrant, read_usage
@@ -39,6 +39,8 @@ USAGE_MS: Final = 60_000
 UNCERTAIN_MS: Final = 600_000
 #: After trouble a duty is due again so soon, or at its usual time if that is sooner.
 AGAIN_MS: Final = 300_000
+#: Why an account is parked before any call of a photo was refused.
+NOT_ENABLED: Final = "the usage summary says that the organisation may not use the API; see its billing at Katalo"
 #: Until a walk of the ledger ends: what comes later is left out of the event, and is in the next.
 FAR_MS: Final = 253_402_300_800_000
 
@@ -129,7 +131,13 @@ class Upkeep:
         return await self._services.account.parking.state() is None
 
     async def _usage(self) -> None:
-        await read_usage(self._services, longest_s=LEASE_MS / 1000)
+        try:
+            found = await read_usage(self._services, longest_s=LEASE_MS / 1000)
+        except (Unauthorized, Forbidden, PaymentRequired) as error:
+            await self._services.account.parking.park(str(error))
+            raise
+        if found.summary.enabled is False:
+            await self._services.account.parking.park(NOT_ENABLED)
 
     async def _any_uncertain(self) -> bool:
         redis: Any = self._services.account.redis
@@ -160,8 +168,7 @@ async def probe(services: Services) -> ParkingState:
         state = await parking.probed(good=False, reason=str(error))
     else:
         allowed = found.summary.enabled is not False
-        reason = "" if allowed else "the usage summary says that the organisation may not use the API"
-        state = await parking.probed(good=allowed, reason=reason)
+        state = await parking.probed(good=allowed, reason="" if allowed else NOT_ENABLED)
     if state is ParkingState.RESUMED:
         logger.info("account goes on")
     return state
