@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from worker.core.photo import Photo, Stage
 from worker.flow.limits import Budget, Limits
 from worker.lua import Scripts
+from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.flow.lua"
 
@@ -50,6 +51,7 @@ class Admission:
         self.limits = limits
         self.clock = clock
         self._scripts = scripts
+        self._asking: Gathering[str, list[Any]] = Gathering(self._ask)
 
     async def admit(
         self,
@@ -62,22 +64,24 @@ class Admission:
     ) -> Granted | Wait | Stale:
         """Ask for one write. With `intent` its fields are in the row before the answer, so before any send."""
         asked_s = time.monotonic()
-        flat = [text for pair in (intent or {}).items() for text in pair]
-        args: list[str | int] = [
-            self.clock,
+        request = [
             photo.key,
             photo.token,
-            str(self.limits.in_flight) if takes_slot else "",
-            json.dumps(flat) if flat else "",
+            self.limits.in_flight if takes_slot else 0,
+            [text for pair in (intent or {}).items() for text in pair],
             stage.value if stage else "",
-            self.limits.caps.text,
+            [budget.args() for budget in budgets],
         ]
-        for budget in budgets:
-            args += budget.args()
-        word, wait_ms = await self._scripts.call(_PACKAGE, "admit", args)
+        word, wait_ms = await self._asking(json.dumps(request))
         if word == "granted":
             return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms)
         return Stale() if word == "stale" else Wait(ms=int(wait_ms), capped=word == "capped")
+
+    async def _ask(self, requests: Sequence[str]) -> list[list[Any]]:
+        answers: list[list[Any]] = await self._scripts.call(
+            _PACKAGE, "admit", [self.clock, self.limits.caps.text, *requests]
+        )
+        return answers
 
     async def grant(self, budget: Budget, token: str, *, probe: bool = False) -> Granted | Wait:
         """Ask for one call that belongs to no photo; `probe`: the account's own pause does not hold it."""

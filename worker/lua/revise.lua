@@ -22,7 +22,7 @@ end
 -- `changed`: the order and fingerprint of another revision, or nil for the same one.
 local function restart(root, key, now, was, priority, partner, ended, changed)
   local row = root .. 'p:' .. key
-  unplace(root, key, was, priority)
+  unplace(root, key, was, priority, partner)
   redis.call('HDEL', row, unpack(WORKING))
   redis.call('HSET', row, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
   if changed then
