@@ -18,7 +18,7 @@ from worker.core.routes import Route
 from worker.katalo.accounting import BillingEvent, BillingPage
 from worker.katalo.errors import BadRequest, KataloError, NotFound, ValidationFailed
 from worker.ledger.bought import DAY_MS
-from worker.pipeline.reads import read
+from worker.pipeline.reads import LONGEST_S, NoGrant, read
 from worker.storage.manifest import Manifest, Receipt, each_kept
 from worker.storage.names import photo_folder, segment
 
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 RESTARTS: Final = 3
 #: A receipt is written minutes after its job is created; clocks of store and API may differ by as much again.
 RECEIPT_SLACK_MS: Final = DAY_MS
+#: The longest wait for a price: it is only an estimate's.
+PRICE_S: Final = 10.0
 #: Partner of a job whose receipt does not name one.
 UNNAMED: Final = "default"
 
@@ -68,11 +70,11 @@ async def walk(services: Services, *, since_ms: int) -> list[Line]:
             return [line async for line in bills.lines(name) if (line.created_ms or since_ms) >= since_ms]
 
 
-async def _page(services: Services, cursor: str | None) -> BillingPage:
+async def _page(services: Services, cursor: str | None, *, longest_s: float = LONGEST_S) -> BillingPage:
     async def call() -> BillingPage:
         return await services.katalo.billing(cursor)
 
-    return await read(services, Route.BILLING, call)
+    return await read(services, Route.BILLING, call, longest_s=longest_s)
 
 
 class _Order:
@@ -136,8 +138,8 @@ async def price_of_a_job(services: Services) -> Decimal | None:
     prices = await bills.prices()
     if not prices:
         try:
-            page = await _page(services, None)
-        except KataloError as error:
+            page = await _page(services, None, longest_s=PRICE_S)
+        except (KataloError, NoGrant) as error:
             logger.info("no price learnt", extra={"reason": str(error)})
             return None
         await bills.learn_prices(page.events)
