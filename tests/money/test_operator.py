@@ -81,7 +81,7 @@ def test_a_dry_run_says_how_many_are_new_changed_or_staged_and_what_they_would_c
 def test_a_price_in_the_settings_needs_no_bill(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         found = await desk.asked("enqueue", "--dry-run", "--json", records(desk, ("house", 3, "modern")))
-        assert (found["jobs"], found["price_usd"], found["cost_usd"]) == (3, "0.35", "1.05")
+        assert (found["jobs"], found["price_usd"], found["cost_usd"]) == (3, {"default": "0.35"}, "1.05")
 
     tell(story, STAGECREW_JOB_PRICE_USD="0.35")
 

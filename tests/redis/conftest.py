@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from worker.core.request import canonical_request
 from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.cadence import Cadence
 from worker.flow.caps import NO_CAPS, Caps
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.duties import Duties
@@ -42,19 +44,26 @@ class Account:
     redis: Redis
     clock_ms: int = START_MS
     limit: int = 10
+    ingest_reads: int | None = None
     in_flight: int = 3
-    look_ahead: int = 100
+    look_ahead: int | None = 100
     caps: Caps = NO_CAPS
     weights: dict[str, int] = field(default_factory=dict)
+    name: str = "default"
+    fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
+        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, caps=self.caps)
+        reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
+        budgets[Route.INGEST_READS] = reads
+        self.limits = Limits(
+            budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed, caps=self.caps
+        )
         self.ledger = Ledger(
             scripts,
-            account="default",
+            account=self.name,
             limits=self.limits,
             stream=STREAM,
             stream_length=1_000,
@@ -62,9 +71,11 @@ class Account:
             lease_ms=LEASE_MS,
         )
         self.admission = Admission(scripts, self.limits)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,
+            cadence=self.cadence,
             lease_ms=LEASE_MS,
             look_ahead=self.look_ahead,
             ageing_ms=600_000,
@@ -187,9 +198,9 @@ async def _keys_are_documented(redis: Redis) -> None:
     for key in await redis.keys("*"):
         if key == STREAM:
             continue
-        root = keys.root("default")
-        assert key.startswith(root), f"{key} is not below the account's root"
-        name = key.removeprefix(root).partition(":")[0]
+        root = re.match(re.escape(keys.root("NAME")).replace("NAME", "[a-z]+"), key)
+        assert root, f"{key} is not below an account's root"
+        name = key.removeprefix(root[0]).partition(":")[0]
         assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
 
 

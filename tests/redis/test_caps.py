@@ -8,7 +8,6 @@ from worker.core.routes import Route
 from worker.core.step import Ending
 from worker.flow.admission import Granted, Stale, Wait
 from worker.flow.caps import Cap, Caps
-from worker.flow.dispatching import Dispatching
 from worker.katalo.accounting import usage_of
 
 DAY_MS = 86_400_000
@@ -128,11 +127,7 @@ async def with_caps(account: Account, caps: Caps) -> None:
 
     account.limits = replace(account.limits, caps=caps)
     account.admission.limits = account.limits
-    scripts = account.dispatching._scripts
-    account.dispatching = Dispatching(
-        scripts, account.limits, lease_ms=5_000, look_ahead=account.look_ahead, ageing_ms=600_000, speed=1
-    )
-    account.push(0)
+    account.dispatching._caps = caps
 
 
 def test_a_replay_of_a_create_is_the_same_job_and_a_refused_one_is_none(tell: Tell) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
 import typer
 
@@ -18,12 +19,38 @@ if TYPE_CHECKING:
     from worker.services import Services
 
 T = TypeVar("T")
+#: Opens an account's services by its name; None: of `default`.
+Opened: TypeAlias = "Callable[[str | None], Awaitable[Services]]"
+#: `--account NAME`; None means `default`.
+OneAccount: TypeAlias = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Which account; `default` unless given.")
+]
+_NO_KEY: Final = "there is no API key: set KATALO_API_KEY (a sandbox answers only while `stagecrew run` goes on)"
 
 
-def with_services(context: typer.Context, work: Callable[[Services], Awaitable[T]], *, needs_key: bool = True) -> T:
-    """Run `work` on everything that a worker has; every trouble ends the command with a line that says what to do."""
+def with_services(
+    context: typer.Context,
+    work: Callable[[Services], Awaitable[T]],
+    *,
+    account: str | None = None,
+    needs_key: bool = True,
+) -> T:
+    """Run `work` on everything that a worker has of an account, of `default` unless one is named."""
+
+    async def with_one(opened: Opened) -> T:
+        return await work(await opened(account))
+
+    return with_every_services(context, with_one, needs_key=needs_key)
+
+
+def with_every_services(context: typer.Context, work: Callable[[Opened], Awaitable[T]], *, needs_key: bool = True) -> T:
+    """Run `work`, which opens the accounts that it needs by name.
+
+    Every trouble ends the command with a line that says what to do.
+    """
     from redis.exceptions import RedisError  # noqa: PLC0415 - `--help` must not wait for it
 
+    from config.accounts import UnknownAccount, settings_for  # noqa: PLC0415
     from worker.katalo.errors import KataloError  # noqa: PLC0415
     from worker.pipeline.billing import LedgerUnreadable  # noqa: PLC0415
     from worker.pipeline.reads import NoGrant  # noqa: PLC0415
@@ -31,16 +58,25 @@ def with_services(context: typer.Context, work: Callable[[Services], Awaitable[T
 
     doors = doors_of(context)
 
-    async def opened(settings: Settings) -> T:
-        async with doors.open_services(settings) as services:
-            return await work(services)
+    async def live(settings: Settings) -> T:
+        async with contextlib.AsyncExitStack() as stack:
+            services: dict[str | None, Services] = {}
 
-    with reachable(settings_of(context)) as found:
-        settings = with_sandbox(found)
-        if needs_key and settings.katalo_api_key is None:
-            stop("there is no API key: set KATALO_API_KEY (a sandbox answers only while `stagecrew run` goes on)")
+            async def opened(name: str | None) -> Services:
+                if name not in services:
+                    own = with_sandbox(settings_for(settings, name))
+                    if needs_key and own.katalo_api_key is None:
+                        stop(_NO_KEY)
+                    services[name] = await stack.enter_async_context(doors.open_services(own))
+                return services[name]
+
+            return await work(opened)
+
+    with reachable(settings_of(context)) as settings:
         try:
-            return asyncio.run(opened(settings))
+            return asyncio.run(live(settings))
+        except UnknownAccount as error:
+            stop(f"{error}; name one with --account")
         except (KataloError, NoGrant, LedgerUnreadable, StoreError) as error:
             stop(str(error), exits.TROUBLE)
         except (RedisError, OSError) as error:

@@ -125,7 +125,7 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
         )
     if snapshot.paused_reason:
         remedy = "nothing is sent until that is set right; it goes on by itself then"
-        found.append(bad("account", f"parked: {snapshot.paused_reason}", remedy))
+        found.append(bad("account", f"paused: {snapshot.paused_reason}", remedy))
     found += [
         note("spend", view.describe(), "it goes on by itself; STAGECREW_CAPS__ settings raise it")
         for view in snapshot.capped
@@ -187,7 +187,7 @@ async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a tr
             async with asyncio.timeout(ANSWER_S):
                 usage = await client.usage()
         except (Unauthorized, Forbidden) as error:
-            return bad("katalo api", mask(str(error)), "check KATALO_API_KEY and the organisation's API access")
+            return bad("katalo api", mask(str(error)), "see the organisation's API access in the Katalo dashboard")
         except KataloError as error:
             return bad("katalo api", mask(str(error)), "check KATALO_BASE_URL and the network")
         except TimeoutError:

@@ -16,8 +16,9 @@ def money_lines(snapshot: Snapshot) -> list[str]:
     lines = []
     if snapshot.parked is not None:
         trial = snapshot.parked.state == "trial"
-        how = "calls are tried again" if trial else f"probed again at {_clock(snapshot.parked.next_probe_ms)}"
-        lines.append(f"parked since {_clock(snapshot.parked.since_ms)} UTC, {how}; it goes on by itself when mended")
+        again = "its calls are tried again" if trial else f"probed again at {_clock(snapshot.parked.next_probe_ms)}"
+        why = f" ({snapshot.parked.reason})" if trial else ""
+        lines.append(f"parked since {_clock(snapshot.parked.since_ms)} UTC{why}; {again}, and it goes on by itself")
     lines += [f"CAPPED: {view.describe()}" for view in snapshot.capped]
     if snapshot.bought_today:
         lines.append(f"bought today (UTC): {snapshot.bought_today:,}")

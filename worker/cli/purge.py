@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.api_doors import with_services
+from worker.cli.api_doors import OneAccount, with_services
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def purge(
     outputs: Annotated[
         bool, typer.Option("--outputs", help="With --listing: its pictures, manifests and receipts in the store too.")
     ] = False,
+    account: OneAccount = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would be.")] = False,
 ) -> None:
     """Forget ended photos before their time. Never what is open or held; without --yes nothing at all.
@@ -35,15 +36,13 @@ def purge(
         stop("say one of --ended-before AGE and --listing ID")
     if outputs and listing is None:
         stop("--outputs is of one listing: say which with --listing ID")
-    if listing is not None:
-        found, objects = with_services(
-            context, lambda services: _listing(services, listing, outputs=outputs, really=yes), needs_key=False
-        )
-    else:
-        found, objects = (
-            with_services(context, lambda services: _old(services, ended_before or "", really=yes), needs_key=False),
-            0,
-        )
+
+    async def work(services: Services) -> tuple[Purged, int]:
+        if listing is not None:
+            return await _listing(services, listing, outputs=outputs, really=yes)
+        return await _old(services, ended_before or "", really=yes), 0
+
+    found, objects = with_services(context, work, account=account, needs_key=False)
     verb = "forgotten" if yes else "would be forgotten"
     say(f"{count(found.rows, 'row')} {verb}; {count(found.open, 'photo')} open or held, left alone")
     if found.later:

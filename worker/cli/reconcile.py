@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import exits
-from worker.cli.api_doors import with_services
+from worker.cli.api_doors import OneAccount, with_services
 from worker.cli.terminal import complain, console, count, say, stop
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def reconcile(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Until before when; unless given everything.")] = None,
     partner: Annotated[str | None, typer.Option(help="This partner's bills only.")] = None,
+    account: OneAccount = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
 ) -> None:
     """Hold every bill against the photo it is for, and sum them up by partner and listing.
@@ -40,7 +41,7 @@ def reconcile(
     Exit 1 when something does not add up: a bill without a photo of ours, a photo that was billed and not staged, or
     one that was billed twice. It only reads; broken off, it goes on where it was.
     """
-    report = with_services(context, lambda services: _report(services, since, until, partner))
+    report = with_services(context, lambda services: _report(services, since, until, partner), account=account)
     from worker.cli.bills_shown import as_csv, as_json, as_table  # noqa: PLC0415 - `--help` must not wait for it
 
     if form is Format.CSV:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli import exits
-from worker.cli.api_doors import with_services
+from worker.cli.api_doors import OneAccount, with_services
 from worker.cli.doors import with_ledger
 from worker.cli.replay import named
 from worker.cli.terminal import say, stop
@@ -24,6 +24,7 @@ def resolve(
     job: Annotated[
         str | None, typer.Option(metavar="ID", help="Its job, as the Katalo dashboard or `reconcile` shows it.")
     ] = None,
+    account: OneAccount = None,
     create_again: Annotated[
         bool,
         typer.Option("--create-again", help="There is no job: create one. If there is one after all, both are billed."),
@@ -36,11 +37,11 @@ def resolve(
     if (job is None) is not create_again:
         stop("say one of --job ID and --create-again")
     if create_again:
-        with_ledger(context, lambda ledger: _again(ledger, photo))
+        with_ledger(context, lambda ledger: _again(ledger, photo), account)
         say(f"{photo}: sent again under a new key; it is another job")
         return
     assert job is not None
-    why = with_services(context, lambda services: _with_job(services, photo, job))
+    why = with_services(context, lambda services: _with_job(services, photo, job), account=account)
     say(f"{photo}: goes on with {job}; {why}")
 
 

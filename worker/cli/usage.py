@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli import exits
-from worker.cli.api_doors import with_services
+from worker.cli.api_doors import OneAccount, with_services
 from worker.cli.terminal import console, say
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def usage(
     context: typer.Context,
     *,
+    account: OneAccount = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, the API's own answer in it.")] = False,
 ) -> None:
     """Show entitlement, period, allowance, jobs and limits, and what was bought today. Exit 1 when use is forbidden."""
-    found, snapshot = with_services(context, _read)
+    found, snapshot = with_services(context, _read, account=account)
     if as_json:
         say(json.dumps(plain(found, snapshot)))
     else:

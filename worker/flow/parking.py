@@ -72,6 +72,10 @@ class Parking:
         args: list[str | int] = [self.clock, "1" if good else "", reason, trial_ms, event, *self._stream]
         return ParkingState(await self._scripts.call(_PACKAGE, "probe_account", args))
 
+    async def mended(self) -> None:
+        """Try the account's calls again at once: it has another key."""
+        await self._scripts.call(_PACKAGE, "mended", [self.clock, int(TRIAL_MS / self._speed)])
+
     async def state(self) -> Parked | None:
         """Return how the account is parked, or None when it is not."""
         return parked_of(await self._redis.hgetall(f"{self._scripts.root}parking"))

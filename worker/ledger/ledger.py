@@ -5,8 +5,9 @@ All methods may raise `redis.exceptions.RedisError`; every change is idempotent,
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -25,7 +26,7 @@ from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
-_PIPELINE: Final = 500
+_PIPELINE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,24 +75,27 @@ class Ledger:
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
+        sha = await self._scripts.load(_PACKAGE, "enqueue")
         answers: list[Enqueued] = []
         remaining = iter(listings)
-        while some := list(islice(remaining, _PIPELINE)):
-            sha = await self._scripts.load(_PACKAGE, "enqueue")
-            async with self._redis.pipeline(transaction=False) as pipe:
+        # The next listings are made ready while the server works on the ones before.
+        sent: asyncio.Task[list[Enqueued]] | None = None
+        try:
+            while some := list(islice(remaining, _PIPELINE)):
+                pipe = self._redis.pipeline(transaction=False)
                 for listing in some:
                     pipe.evalsha(sha, 1, self._scripts.root, *self._enqueue_args(listing))
-                replies = await pipe.execute()
-            for listing, reply in zip(some, replies, strict=True):
-                for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True):
-                    answers.append(
-                        Enqueued(
-                            listing_id=listing.listing_id,
-                            photo_id=photo.photo_id,
-                            verdict=Verdict(verdict),
-                            stage=Stage(stage),
-                        )
-                    )
+                    await asyncio.sleep(0)
+                if sent is not None:
+                    answers += await sent
+                sent = asyncio.create_task(_answers(pipe, some))
+                await asyncio.sleep(0)
+            if sent is not None:
+                answers += await sent
+                sent = None
+        finally:
+            if sent is not None:
+                sent.cancel()
         return answers
 
     def _enqueue_args(self, listing: NewListing) -> list[str | int]:
@@ -151,11 +155,6 @@ class Ledger:
         args: list[str | int] = [self.clock, "1" if create_again else "", *keys]
         return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
 
-    async def durations(self, kind: str) -> Mapping[int, int]:
-        """Return the learnt histogram of job durations of a kind (`workflow:capture_type`)."""
-        found = await self._redis.hgetall(f"{self._scripts.root}durations:{kind}")
-        return {int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"}
-
     async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
         """Return the newest photos of a held or failed stage."""
         return await self._views(await self._redis.zrevrange(f"{self._scripts.root}held:{stage}", 0, limit - 1))
@@ -179,7 +178,7 @@ class Ledger:
             for key in keys:
                 pipe.hgetall(f"{self._scripts.root}p:{key}")
             rows = await pipe.execute()
-        return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
+        return [to_view(key, self.account, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
         """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
@@ -197,6 +196,16 @@ class Ledger:
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
         return snapshot_of(self.account, found, self._limits)
+
+
+async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
+    async with pipe:
+        replies = await pipe.execute()
+    return [
+        Enqueued(listing_id=listing.listing_id, photo_id=photo.photo_id, verdict=Verdict(verdict), stage=Stage(stage))
+        for listing, reply in zip(listings, replies, strict=True)
+        for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
@@ -227,9 +236,9 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["event"] = step.event
     if step.stage in ENDED:
         wire["announce"] = listing_completed_parts(photo)
-    if step.job_duration_ms is not None:
-        wire["duration"] = step.job_duration_ms
-        wire["duration_key"] = kind_of(photo)
+    if step.duration_ms is not None:
+        wire["duration"] = step.duration_ms
+        wire["duration_kinds"] = list(step.duration_kinds)
     return wire
 
 

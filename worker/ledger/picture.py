@@ -8,15 +8,16 @@ from decimal import Decimal
 from typing import Any
 
 from worker.core.photo import UNPAID, Stage
-from worker.flow.limits import Limits
-from worker.flow.parking import parked_of
+from worker.flow.limits import Limits, corrected
+from worker.flow.parking import ParkingState, parked_of
 from worker.katalo.accounting import usage_of
 from worker.ledger.snapshot import BudgetView, CappedView, Snapshot, WorkerView
 from worker.ledger.usage import UsageRead
 
 
-def snapshot_of(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
-    """Return the picture that `snapshot.lua` took."""
+def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
+    """Return the picture that `snapshot.lua` took; `settled`: the limits as the settings say them."""
+    limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}
@@ -53,7 +54,7 @@ def snapshot_of(account: str, found: Mapping[str, Any], limits: Limits) -> Snaps
         leader=found.get("leader") or None,
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
-        paused_reason=parked.reason if parked else None,
+        paused_reason=parked.reason if parked and parked.state is ParkingState.PARKED else None,
         parked=parked,
         capped=tuple(_capped(found.get("capped") or {}, partners)),
         usage=_usage(found),

@@ -54,6 +54,7 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
         body=row.get("body"),
         sent_ms=int(row["sent_ms"]) if "sent_ms" in row else None,
         created_ms=int(row["created_ms"]) if "created_ms" in row else None,
+        read_ms=int(row["read_ms"]) if "read_ms" in row else None,
         receipt_written="receipt_written" in row,
         outputs=row.get("outputs"),
         rereads=int(row.get("rereads", 0)),
@@ -62,10 +63,11 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
     )
 
 
-def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
+def to_view(key: str, account: str, row: Mapping[str, str]) -> PhotoView:
     """Return a row as the CLI lists it."""
     return PhotoView(
         key=key,
+        account=account,
         listing_id=row["listing_id"],
         photo_id=row["photo_id"],
         partner=row["partner"],

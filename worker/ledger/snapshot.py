@@ -37,6 +37,7 @@ class PhotoView:
     """One photo as the CLI lists it. Times are milliseconds since the epoch, by Redis's clock."""
 
     key: str
+    account: str = "default"
     listing_id: str
     photo_id: str
     partner: str
@@ -129,3 +130,5 @@ class Snapshot:
     capped: tuple[CappedView, ...] = ()
     usage: UsageRead | None = None
     bought_today: int = 0
+    #: In a picture of several accounts: why some of them are paused while others go on, or None.
+    partly_paused: str | None = None

@@ -117,7 +117,7 @@ def api(route: str, handler: Handler, *, write: bool = False) -> Callable[[Reque
             if faults.api_down:
                 raise Refusal("unavailable", "the API is down")  # noqa: TRY301 - an answer, not an error
             given = request.headers.get("authorization")
-            if faults.key_revoked or given != f"Bearer {sandbox.config.api_key}":
+            if faults.key_revoked or given != f"Bearer {faults.reissued_key or sandbox.config.api_key}":
                 raise Refusal("unauthorized", "missing or unknown API key")  # noqa: TRY301
             if sandbox.chance("errors_500", faults.errors_500):
                 raise Refusal("internal_error", "something went wrong")  # noqa: TRY301

@@ -47,6 +47,8 @@ class Faults:
     #: Jobs that are billed twice; cursors of the billing ledger that are not known any more.
     double_bills: float = 0.0
     stale_cursors: float = 0.0
+    #: The key was revoked and this one issued in its place; empty: it was not.
+    reissued_key: str = ""
     #: Errors come as HTML instead of the envelope.
     not_envelope: bool = False
     #: Webhooks that are not delivered, delivered twice, signed with a wrong secret.

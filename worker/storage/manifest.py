@@ -104,6 +104,9 @@ async def each_kept(
     """
     names: list[str] = []
     async for listed in store.listed(prefix):
+        # Below @NAME lies what is another account's.
+        if not prefix and listed.name.startswith("@"):
+            continue
         if listed.name.rpartition("/")[2] in {MANIFEST, RECEIPT} and listed.modified_ms >= modified_since_ms:
             names.append(listed.name)
         if len(names) >= _READ_AT_ONCE:

@@ -8,6 +8,7 @@
 -- include: clock
 -- include: place
 -- include: budget
+-- include: in_force
 -- include: slots
 -- include: spend
 -- include: caps
@@ -23,11 +24,11 @@ local function admit(key, token, cap, intent, stage, budgets)
   local again = buys and caps and caps_look(root, caps, known[3], now)
   if again then return {'capped', math.max(1000, again - now)} end
   local wait = 0
-  for _, budget in ipairs(budgets) do
+  for _, budget in ipairs(in_force(root, budgets)) do
     wait = math.max(wait, budget_wait(root, budget[1], budget[2], budget[3], now, token))
   end
   if cap > 0 and not redis.call('ZSCORE', slots, key)
-    and redis.call('ZCARD', slots) >= slots_cap(root, now, cap) then wait = math.max(wait, 250) end
+    and redis.call('ZCARD', slots) >= slots_cap(root, now, cap_in_force(root, cap)) then wait = math.max(wait, 250) end
   if wait > 0 then return {'wait', wait} end
 
   for _, budget in ipairs(budgets) do budget_take(root, budget[1], budget[3], now, token) end

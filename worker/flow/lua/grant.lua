@@ -6,9 +6,10 @@
 -- RETURNS: 'granted', 0 | 'wait', ms
 -- include: clock
 -- include: budget
+-- include: in_force
 local root, now = KEYS[1], clock(ARGV[1])
-local window = tonumber(ARGV[5])
-local wait = budget_wait(root, ARGV[3], tonumber(ARGV[4]), window, now, ARGV[2], ARGV[6] == '1')
+local budget = in_force(root, {{ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])}})[1]
+local wait = budget_wait(root, budget[1], budget[2], budget[3], now, ARGV[2], ARGV[6] == '1')
 if wait > 0 then return {'wait', wait} end
-budget_take(root, ARGV[3], window, now, ARGV[2])
+budget_take(root, budget[1], budget[3], now, ARGV[2])
 return {'granted', 0}

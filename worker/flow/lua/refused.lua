@@ -5,6 +5,7 @@
 --       4 '1' when it spoke of jobs in flight
 -- RETURNS: when the pause ends, ms since the epoch
 -- include: clock
+-- include: grow
 local root, now = KEYS[1], clock(ARGV[1])
 local pauses = root .. 'pauses'
 local ends = math.max(now + tonumber(ARGV[3]), tonumber(redis.call('HGET', pauses, ARGV[2]) or '0'))
@@ -14,5 +15,6 @@ if ARGV[4] == '1' then
   redis.call('HSET', root .. 'cap', 'limit', math.max(1, held - 1), 'changed_ms', now)
 else
   redis.call('HSET', pauses, ARGV[2], ends)
+  shrink(root, now, ARGV[2])
 end
 return ends
