@@ -1,7 +1,8 @@
-"""Writes `docs/settings.md` from the settings themselves: `python -m config.document`."""
+"""Writes `docs/settings.md` from the settings, and the keys' table in `docs/retention.md`: `python -m config.document`."""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "settings.md"
+RETENTION: Final = Path(__file__).parents[1] / "docs" / "retention.md"
+KEYS: Final = Path(__file__).parents[1] / "worker" / "keys.py"
+_MARK: Final = "<!-- made of worker/keys.py by `make docs` -->"
+_END: Final = "<!-- end -->"
 
 _HEAD: Final = """# Settings
 
@@ -46,6 +51,14 @@ def render() -> str:
     return _HEAD + "".join(rows) + _TAIL
 
 
+def with_keys(text: str) -> str:
+    """Return `docs/retention.md` with the table of Redis keys as `worker/keys.py` has it, between its two marks."""
+    said = ast.get_docstring(ast.parse(KEYS.read_text("utf-8"))) or ""
+    table = "\n".join(line for line in said.splitlines() if line.startswith("|"))
+    before, mark, rest = text.partition(_MARK)
+    return f"{before}{mark}\n{table}\n{_END}{rest.partition(_END)[2]}"
+
+
 def _row(variable: str, field: FieldInfo) -> str:
     default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     if isinstance(default, bool):
@@ -58,3 +71,4 @@ def _row(variable: str, field: FieldInfo) -> str:
 if __name__ == "__main__":
     DOCUMENT.parent.mkdir(exist_ok=True)
     DOCUMENT.write_text(render(), encoding="utf-8")
+    RETENTION.write_text(with_keys(RETENTION.read_text("utf-8")), encoding="utf-8")
