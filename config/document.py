@@ -1,4 +1,4 @@
-"""Writes `docs/settings.md` from the settings, and the keys' table in `docs/retention.md`: `python -m config.document`."""
+"""Writes `docs/settings.md` from the settings, and the keys in `docs/retention.md`: `python -m config.document`."""
 
 from __future__ import annotations
 
