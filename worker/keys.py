@@ -32,6 +32,9 @@ The scripts get the root as their declared key and build the others from it: one
 | `billing:<walk>` | hash | lines of the billing ledger that a walk has read, its position | 3 days after a page |
 | `billing:strangers` | hash | billed jobs that no receipt in the store names | 62 days after the last |
 | `prices` | hash | the last price seen of each usage type (USD) | lasting |
+| `remaking` | sorted set | photos that wait for another picture, since when (ms) | lasting |
+| `paused` | hash | the account's and partners' pauses by people: since when, why, by whom | until resumed |
+| `paused_listings` | hash | the same of listings, by their keys | until resumed |
 | `boot` | string | until when budgets count as spent (ms) | lasting |
 | `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |

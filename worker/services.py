@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from worker.flow.caps import Cap, Caps
 from worker.flow.dispatching import Dispatching
 from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.flow.parking import Parking
 from worker.katalo.client import KataloClient
 from worker.katalo.keyring import Keyring
@@ -92,6 +93,8 @@ class Services:
     jitter: Callable[[], float] = random.random
     #: Photos that wait for a slot, as the latest batch was told.
     waiting: int = 0
+    #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
+    unfetchable: set[str | None] = field(default_factory=set)
 
     @property
     def ledger(self) -> Ledger:
@@ -173,8 +176,11 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    cadence = Cadence(scripts, limits, speed=settings.speed)
+    weights = settings.partner_weights
     ledger = Ledger(
         scripts,
+        prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
         stream=stream_of(settings),
@@ -182,7 +188,6 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
-    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,

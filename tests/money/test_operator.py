@@ -121,14 +121,14 @@ def test_a_listings_outputs_are_deleted_only_with_its_rows_and_never_while_it_is
         assert "open or held" in await desk.stagecrew("purge", "--listing", "house", "--outputs", "--yes", code=2)
         await desk.until({Stage.DONE: 3})
         output = desk.folder / "output"
-        assert "6 objects of the store would be deleted" in await desk.stagecrew(
+        assert "8 objects of the store would be deleted" in await desk.stagecrew(
             "purge", "--listing", "house", "--outputs"
         )
-        assert len(_files(output)) == 9
+        assert len(_files(output)) == 12
         assert "would be bought again" in await desk.stagecrew("purge", "--listing", "house", "--outputs")
         await desk.push(1000)
         said = await desk.stagecrew("purge", "--listing", "house", "--outputs", "--yes")
-        assert "6 objects of the store deleted" in said
+        assert "8 objects of the store deleted" in said
         assert {path.relative_to(output).parts[0] for path in _files(output)} == {"flat"}
         assert "say one of" in await desk.stagecrew("purge", code=2)
         assert "say which with --listing" in await desk.stagecrew("purge", "--ended-before", "1d", "--outputs", code=2)

@@ -22,6 +22,7 @@ from worker.flow.caps import NO_CAPS, Caps
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.flow.parking import Parking
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
@@ -61,8 +62,10 @@ class Account:
         self.limits = Limits(
             budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed, caps=self.caps
         )
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.ledger = Ledger(
             scripts,
+            prospects=Prospects(scripts, self.cadence, weights=self.weights, speed=1),
             account=self.name,
             limits=self.limits,
             stream=STREAM,
@@ -71,7 +74,6 @@ class Account:
             lease_ms=LEASE_MS,
         )
         self.admission = Admission(scripts, self.limits)
-        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,

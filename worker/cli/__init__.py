@@ -6,12 +6,16 @@ from typing import Final
 
 import typer
 
+from worker.cli.cancel import cancel
 from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
+from worker.cli.forecast import forecast
+from worker.cli.pause import pause, resume
 from worker.cli.purge import purge
 from worker.cli.reconcile import reconcile
+from worker.cli.regenerate import regenerate
 from worker.cli.replay import replay
 from worker.cli.resolve import resolve
 from worker.cli.run import run
@@ -30,22 +34,12 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    run,
-    enqueue,
-    status,
-    watch,
-    worker,
-    sandbox,
-    doctor,
-    failed,
-    replay,
-    resolve,
-    usage,
-    reconcile,
-    purge,
-):
+for _command in (run, enqueue, status, watch, forecast, worker, sandbox, doctor, failed, replay):
     app.command(epilog=EPILOG)(_command)
+for _command in (regenerate, cancel, pause, resume):
+    app.command(epilog=EPILOG)(_command)
+for _about_money in (usage, reconcile, resolve, purge):
+    app.command(epilog=EPILOG)(_about_money)
 
 
 def main() -> None:

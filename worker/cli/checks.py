@@ -130,11 +130,12 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
         note("spend", view.describe(), "it goes on by itself; STAGECREW_CAPS__ settings raise it")
         for view in snapshot.capped
     ]
+    found += [note("pause", str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
     for stage in (Stage.FAILED, *sorted(HELD)):
         if number := snapshot.stages.get(stage, 0):
             remedy = f"`stagecrew failed --stage {stage}` says why"
             found.append(
-                (note if stage is Stage.FAILED else bad)("photos", f"{count(number, 'photo')} {stage}", remedy)
+                (bad if stage is Stage.UNCERTAIN else note)("photos", f"{count(number, 'photo')} {stage}", remedy)
             )
     return found
 

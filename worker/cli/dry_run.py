@@ -78,7 +78,7 @@ def _cost(jobs: Mapping[str, int], prices: Mapping[str, Decimal | None]) -> Deci
 async def _look(opened: Opened, reading: Reading) -> tuple[dict[str, Counter[str]], dict[str, Decimal | None]]:
     """Return by account how many photos would be what, and what a job costs."""
     from worker.pipeline.billing import price_of_a_job  # noqa: PLC0415 - `--help` must not wait for it
-    from worker.pipeline.outlook import outlook  # noqa: PLC0415
+    from worker.pipeline.estimate import outlook  # noqa: PLC0415
 
     found: dict[str, Counter[str]] = {}
     remaining = iter(reading)

@@ -9,7 +9,7 @@ import typer
 from worker.cli import exits
 from worker.cli.api_doors import OneAccount, with_services
 from worker.cli.doors import with_ledger
-from worker.cli.replay import named
+from worker.cli.naming import named
 from worker.cli.terminal import say, stop
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from worker.core.request import dumps
 
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
-#: Sent by a later release; understood already, so that its messages can be read.
 CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
 ACCOUNT_PARKED: Final = "stagecrew.account.parked.v1"
@@ -48,6 +47,12 @@ def account_resumed(account: str, now_ms: int) -> str:
 def reconciliation_completed(account: str, now_ms: int, data: Mapping[str, Any]) -> str:
     """Return the event that the billing ledger was held against what was staged; `data` is the result's summary."""
     return _account_event(RECONCILED, account, now_ms, data)
+
+
+def photo_cancelled(photo: Photo, *, paid: bool) -> str:
+    """Return the event that a photo was cancelled; `paid`: its job exists all the same, and its result was dropped."""
+    # An order that was cancelled, placed again and cancelled again is other news each time.
+    return _photo_event(CANCELLED, photo, {"paid": paid}, photo.accepted_ms)
 
 
 def listing_completed_parts(photo: Photo) -> dict[str, str]:
@@ -87,13 +92,15 @@ def _account_event(kind: str, account: str, now_ms: int, data: Mapping[str, Any]
     )
 
 
-def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
+def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any], *more: str | int) -> str:
     # A retry that a person asked for is other news than the failure before it, hence `create_try`.
-    parts = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    parts: tuple[str | int, ...] = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    if photo.regeneration:
+        parts = (*parts, f"r{photo.regeneration}")
     return dumps(
         {
             "specversion": "1.0",
-            "id": event_id(kind, photo.account, *parts),
+            "id": event_id(kind, photo.account, *parts, *more),
             "type": kind,
             "source": f"stagecrew/{photo.account}",
             "subject": f"{photo.listing_id}/{photo.photo_id}",
@@ -107,6 +114,8 @@ def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
                 "metadata": dict(photo.metadata),
                 "fingerprint": photo.fingerprint,
                 "revision": photo.revision,
+                "regeneration": photo.regeneration,
+                "parent_job_id": photo.parent_job_id,
                 "job_id": photo.job_id,
                 **data,
             },

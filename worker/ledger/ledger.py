@@ -18,6 +18,7 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.flow.outlook import Prospect, Prospects
 from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
@@ -54,6 +55,7 @@ class Ledger:
         *,
         account: str,
         limits: Limits,
+        prospects: Prospects,
         stream: str,
         stream_length: int,
         retention_ms: int,
@@ -67,11 +69,29 @@ class Ledger:
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
         self._limits = limits
+        self._prospects = prospects
         self._stream = stream
         self._stream_length = stream_length
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
         self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
+
+    @property
+    def scripts(self) -> Scripts:
+        """The account's scripts, for what else is asked of its rows."""
+        return self._scripts
+
+    @property
+    def ending_args(self) -> tuple[str | int, ...]:
+        """What every script that may end photos is told: completion stream, its length, retention of ended rows."""
+        return (self._stream, self._stream_length, self._retention_ms)
+
+    async def now_ms(self) -> int:
+        """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
+        if self.clock:
+            return int(self.clock)
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
@@ -144,8 +164,7 @@ class Ledger:
         return bool(word == "settled")
 
     async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-        args: list[str | int] = [self.clock, self._stream, self._stream_length, self._retention_ms]
-        args.append(self._limits.guard_ms)
+        args: list[str | int] = [self.clock, *self.ending_args, self._limits.guard_ms]
         args += [text for step in steps for text in step]
         answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
         return answers
@@ -188,6 +207,10 @@ class Ledger:
     async def say(self, event: str) -> None:
         """Put an event of the account itself on the completion stream; at least once, under one id."""
         await self._redis.xadd(self._stream, {"event": event}, maxlen=self._stream_length, approximate=True)
+
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+        return await self._prospects.read()
 
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""
@@ -240,8 +263,3 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["duration"] = step.duration_ms
         wire["duration_kinds"] = list(step.duration_kinds)
     return wire
-
-
-def kind_of(photo: Photo) -> str:
-    """Return the kind of job whose durations are learnt together."""
-    return f"{photo.request.workflow}:{photo.request.capture_type}"

@@ -11,7 +11,7 @@ from worker.core.photo import UNPAID, Stage
 from worker.flow.limits import Limits, corrected
 from worker.flow.parking import ParkingState, parked_of
 from worker.katalo.accounting import usage_of
-from worker.ledger.snapshot import BudgetView, CappedView, Snapshot, WorkerView
+from worker.ledger.snapshot import BudgetView, CappedView, PauseView, Snapshot, WorkerView
 from worker.ledger.usage import UsageRead
 
 
@@ -55,11 +55,18 @@ def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits) -> Snap
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
         paused_reason=parked.reason if parked and parked.state is ParkingState.PARKED else None,
+        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
+        paused_listings=int(found["paused_listings"]),
         parked=parked,
         capped=tuple(_capped(found.get("capped") or {}, partners)),
         usage=_usage(found),
         bought_today=int((found.get("spend") or {}).get("account", 0)),
     )
+
+
+def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
+    partner = None if what == "account" else what.removeprefix("partner:")
+    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])
 
 
 def _capped(why: Mapping[str, str], partners: Mapping[str, Mapping[Stage, int]]) -> Iterator[CappedView]:

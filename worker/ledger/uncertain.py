@@ -22,6 +22,8 @@ class Uncertain:
     photo_id: str
     source_asset_id: str | None
     idempotency_key: str | None
+    #: What the API gives back as the job's reference; None for a regeneration, whose body can't name one.
+    reference: str | None
     #: The first send of the create, in ms since the epoch; None when it is not known.
     sent_ms: int | None
 
@@ -57,5 +59,6 @@ def _uncertain(key: str, row: dict[str, str]) -> Uncertain:
         photo_id=row["photo_id"],
         source_asset_id=row.get("source_asset_id"),
         idempotency_key=row.get("idempotency_key"),
+        reference=None if "parent_job_id" in row else row.get("idempotency_key"),
         sent_ms=int(row["sent_ms"]) if "sent_ms" in row else None,
     )

@@ -40,4 +40,5 @@ local function unplace(root, key, stage, priority, partner)
     redis.call('ZREM', root .. 'backlog:' .. BACKLOG_OF[stage] .. ':' .. priority .. ':' .. partner, key)
   end
   if LISTED[stage] then redis.call('ZREM', root .. 'held:' .. stage, key) end
+  if stage == 'ingested' then redis.call('ZREM', root .. 'remaking', key) end
 end

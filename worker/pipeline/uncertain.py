@@ -91,7 +91,7 @@ async def examine(services: Services, photo: Uncertain, job_id: str) -> tuple[Cl
     job = await read(services, Route.GENERATION_READS, call)
     return claim(
         asset=photo.source_asset_id,
-        reference=photo.idempotency_key,
+        reference=photo.reference,
         job_asset=job.source_asset_id,
         job_reference=job.reference,
     )

@@ -1,9 +1,10 @@
 -- Allows writes to the API now, each on its own: slot, grants and the recorded intent together, all or none.
--- Idempotent by the lease's token. The first send of a billable create is counted, and held where a cap is reached.
+-- Idempotent by the lease's token. What is before its create and paused by people waits, whoever holds its lease. The
+-- first send of a billable create is counted, and held where a cap is reached.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 caps (JSON) or '' for none; then for each photo a JSON array: key, token, slots' cap (0: the call takes none),
---       intent (flat pairs for the row, written before the call is sent), the intent's stage or '',
---       budgets [[route, count, window with guard (ms)]]
+-- ARGV: 1 pushed clock or ''; 2 caps (JSON) or '' for none; then for each photo a JSON array: key, token, slots' cap
+--       (0: the call takes none), intent (flat pairs for the row, written before the call is sent), the intent's stage
+--       or '', budgets [[route, count, window with guard (ms)]]
 -- RETURNS: for each photo: {'granted', 0} | {'wait', ms} | {'capped', ms until it may move by itself} | {'stale', 0}
 -- include: clock
 -- include: place
@@ -12,6 +13,7 @@
 -- include: slots
 -- include: spend
 -- include: caps
+-- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
 local caps = ARGV[2] ~= '' and cjson.decode(ARGV[2])
 local slots = root .. 'slots'
@@ -20,6 +22,7 @@ local function admit(key, token, cap, intent, stage, budgets)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'token', 'stage', 'partner')
   if known[1] ~= token then return {'stale', 0} end
+  if BACKLOG_OF[known[2]] and is_paused(root, known[3]) then return {'wait', 1000} end
   local buys = cap > 0 and known[2] ~= 'creating'
   local again = buys and caps and caps_look(root, caps, known[3], now)
   if again then return {'capped', math.max(1000, again - now)} end
@@ -44,6 +47,7 @@ local function admit(key, token, cap, intent, stage, budgets)
   end
   if stage ~= '' and known[2] ~= stage then
     redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now)
+    redis.call('ZREM', root .. 'remaking', key)
     count(root, known[3], known[2], -1)
     count(root, known[3], stage, 1)
   end

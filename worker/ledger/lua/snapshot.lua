@@ -25,4 +25,5 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   leader = redis.call('GET', root .. 'leader'), boot = redis.call('GET', root .. 'boot'),
   parking = all('parking'), capped = all('capped_why'), usage = redis.call('HGET', root .. 'usage', 'raw'),
   usage_ms = redis.call('HGET', root .. 'usage', 'usage_ms'),
-  spend = all('spend:' .. string.format('%.0f', math.floor(now / 86400000)))})
+  spend = all('spend:' .. string.format('%.0f', math.floor(now / 86400000))), paused = all('paused'),
+  paused_listings = redis.call('HLEN', root .. 'paused_listings')})
