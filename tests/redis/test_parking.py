@@ -57,6 +57,9 @@ def test_a_bad_probe_keeps_it_parked_and_two_good_ones_with_a_trial_between_let_
             assert await account.dispatch() == ()
         assert (await account.snapshot()).paused_reason == "still revoked"
         account.push(PROBE_MS)
+        assert await account.parking.probed(good=False) is ParkingState.PARKED
+        assert (await account.snapshot()).paused_reason == "still revoked", "the API was not reached: nothing is known"
+        account.push(PROBE_MS)
         assert await account.parking.probed(good=True) is ParkingState.TRIAL
         await account.beat("worker-1")
         assert len(await account.dispatch()) == 1

@@ -66,7 +66,10 @@ class Parking:
         return bool(await self._scripts.call(_PACKAGE, "park_account", args) == "parked")
 
     async def probed(self, *, good: bool, reason: str = "") -> ParkingState:
-        """Note what a probe saw; return what the account is after it."""
+        """Note what a probe saw; return what the account is after it.
+
+        `reason`: why the API refuses the account; empty when the probe could not find out, and the old one stays.
+        """
         event = account_resumed(self._account, await self._now_ms())
         trial_ms = int(TRIAL_MS / self._speed)
         args: list[str | int] = [self.clock, "1" if good else "", reason, trial_ms, event, *self._stream]

@@ -14,15 +14,3 @@ local function caps_review(root, text, now)
     cap_look(root, caps, who, now)
   end
 end
-
--- Photos made ready that wait for a cap of their partner: they take no part in the look-ahead.
-local function capped_ready(root)
-  local ready = 0
-  for _, who in ipairs(redis.call('ZRANGE', root .. 'capped', 0, -1)) do
-    local partner = who:match('^partner:(.*)$')
-    if partner then
-      ready = ready + tonumber(redis.call('HGET', root .. 'partners', cjson.encode({partner, 'ingested'})) or '0')
-    end
-  end
-  return ready
-end

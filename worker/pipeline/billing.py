@@ -6,6 +6,7 @@ emptied Redis forgot are found again by the receipts and manifests in the store,
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 RESTARTS: Final = 3
 #: A receipt is written minutes after its job is created; clocks of store and API may differ by as much again.
 RECEIPT_SLACK_MS: Final = DAY_MS
+#: Photos that are looked up in the store at once.
+AT_ONCE: Final = 32
 #: The longest wait for a price: it is only an estimate's.
 PRICE_S: Final = 10.0
 #: Partner of a job whose receipt does not name one.
@@ -185,8 +188,17 @@ def _of_kept(kept: Manifest | Receipt) -> Bought:
 
 async def _fates(services: Services, jobs: list[Bought]) -> AsyncIterator[Bought]:
     """Give each job with what has become of its photo: by its row, else by the manifests of the photo."""
+    gone: list[Bought] = []
     async for job in services.account.bought.fates(jobs):
-        yield job if job.fate is not Fate.GONE else replace(job, fate=await _fate_in_store(services, job))
+        if job.fate is Fate.GONE:
+            gone.append(job)
+        else:
+            yield job
+    for at in range(0, len(gone), AT_ONCE):
+        some = gone[at : at + AT_ONCE]
+        fates = await asyncio.gather(*(_fate_in_store(services, job) for job in some))
+        for job, fate in zip(some, fates, strict=True):
+            yield replace(job, fate=fate)
 
 
 async def _fate_in_store(services: Services, job: Bought) -> Fate:

@@ -165,7 +165,8 @@ async def probe(services: Services) -> ParkingState:
     try:
         found = await read_usage(services, probe=True, longest_s=LEASE_MS / 1000)
     except (KataloError, NoGrant) as error:
-        state = await parking.probed(good=False, reason=str(error))
+        knows = isinstance(error, Unauthorized | Forbidden | PaymentRequired)
+        state = await parking.probed(good=False, reason=str(error) if knows else "")
     else:
         allowed = found.summary.enabled is not False
         state = await parking.probed(good=allowed, reason="" if allowed else NOT_ENABLED)

@@ -124,7 +124,7 @@ if set.grows > 0 then
   grow(root, now, set.budgets.poll_ingest[1], starving, set.grows)
 end
 ripen('source', 'ingest_source')
-local ahead = set.look_ahead - ahead_now(root) + math.max(resting_now(root, 'generation'), capped_ready(root))
+local ahead = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
 backlog('source', 'ingest_source', math.min(due('ingest_source', room('ingest_source')), ahead))
 answer[2] = math.max(5, math.ceil(sleep))
 answer[4] = redis.call('ZCARD', root .. 'leases')
