@@ -24,11 +24,10 @@ from pydantic_settings import (
 )
 
 from config.limits import Limit, LimitSettings
+from config.sinks import SinkAddress, signing_secrets, sink_addresses
 
 __all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
 
-#: Sinks that have a name in the design but no code yet.
-_LATER_SINKS: Final = frozenset({"sqs", "sns", "https", "celery"})
 _STORES: Final = frozenset({"s3", "gs", "az", "file"})
 _REDIS: Final = frozenset({"redis", "rediss", "unix"})
 
@@ -79,13 +78,6 @@ class Settings(BaseSettings):
         description="Where outputs go: `s3://bucket/prefix`, `gs://`, `az://`, `file:///folder`. "
         "Unless set, the folder `stagecrew-output` in the working folder.",
     )
-    completions_url: str = Field(
-        default="redis+stream://stagecrew.completions",
-        description="Where completion messages go: `redis+stream://NAME`, a stream in the ledger's Redis.",
-    )
-    completions_max_len: int = Field(
-        default=1_000_000, ge=1000, description="Messages that the completion stream keeps, about."
-    )
     webhook_public_url: str | None = Field(
         default=None, description="Public https address that the API sends webhooks to."
     )
@@ -100,7 +92,22 @@ class Settings(BaseSettings):
     )
     allow_private_hosts: bool = Field(
         default=False,
-        description="Allow http and private addresses for sources and outputs: for the sandbox and tests only.",
+        description="Allow http and private addresses for sources, outputs and https sinks: for the sandbox and tests "
+        "only.",
+    )
+    completions_url: SecretStr = Field(
+        default=SecretStr("redis+stream://stagecrew.completions"),
+        description="Where completion messages go, several separated by blanks: `redis+stream://NAME` (a stream in the "
+        "ledger's Redis), `sqs://QUEUE`, `sns://ARN`, `https://...`, `celery://TASK`; see [events](events.md).",
+    )
+    completions_secret: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="Secret that signs the messages to https sinks, `whsec_...` or any text; several, separated by "
+        "blanks, all sign. `NAME=SECRET` is for one sink.",
+    )
+    completions_max_len: int = Field(
+        default=1_000_000, ge=1000, description="Messages that the completion stream keeps, about."
     )
     state_dir: Path = Field(
         default=Path(".stagecrew"), description="Folder of `stagecrew run`'s own Redis, sandbox and logs."
@@ -169,6 +176,18 @@ class Settings(BaseSettings):
             return self.broker_url.get_secret_value()
         return re.sub(r"^unix://", "redis+socket://", self.redis_url_text)
 
+    @property
+    def sinks(self) -> tuple[SinkAddress, ...]:
+        """Where completion messages go."""
+        return sink_addresses(self.completions_url.get_secret_value(), allow_http=self.allow_private_hosts)
+
+    @property
+    def sink_secrets(self) -> Mapping[str, tuple[bytes, ...]]:
+        """The secrets that sign the messages to each https sink, by its name."""
+        return signing_secrets(
+            self.completions_secret.get_secret_value() if self.completions_secret else "", self.sinks
+        )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -224,14 +243,18 @@ class Settings(BaseSettings):
 
     @field_validator("completions_url")
     @classmethod
-    def _completions(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme in _LATER_SINKS:
-            message = f"{parts.scheme}:// sinks are not part of this release; use redis+stream://NAME"
-            raise ValueError(message)
-        if parts.scheme != "redis+stream" or not parts.netloc:
-            message = "it must be redis+stream://NAME"
-            raise ValueError(message)
+    def _completions(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        sink_addresses(value.get_secret_value(), allow_http=bool(info.data.get("allow_private_hosts")))
+        return value
+
+    @field_validator("completions_secret")
+    @classmethod
+    def _completions_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("completions_url")
+        if url is not None:
+            signing_secrets(
+                value.get_secret_value() if value else "", sink_addresses(url.get_secret_value(), allow_http=True)
+            )
         return value
 
     @field_validator("accounts_file")

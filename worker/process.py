@@ -13,6 +13,7 @@ from worker.core.photo import StepName
 from worker.dispatch.dispatcher import Dispatcher, Publish
 from worker.pipeline.batch import Batches
 from worker.services import open_services
+from worker.sinks.pump import Pumps, open_pumps
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -39,6 +40,7 @@ class Process:
         self._trouble: BaseException | None = None
         self._batches: Batches | None = None
         self._dispatcher: Dispatcher | None = None
+        self._pumps: Pumps | None = None
 
     def start(self) -> None:
         """Start the loop; raises what kept the services from opening."""
@@ -54,6 +56,8 @@ class Process:
         """Take no new work: the process leaves the list of workers and gives up its lead."""
         if self._dispatcher is not None:
             self._loop.call_soon_threadsafe(self._dispatcher.drain)
+        if self._pumps is not None:
+            self._loop.call_soon_threadsafe(self._pumps.drain)
 
     def stop(self) -> None:
         """Close everything and end the loop."""
@@ -79,7 +83,10 @@ class Process:
             self._loop.close()
 
     async def _live(self) -> None:
-        async with open_services(self._settings) as services:
+        async with (
+            open_services(self._settings) as services,
+            open_pumps(self._settings, services.ledger.outbox, name=self._name) as self._pumps,
+        ):
             self._batches = Batches(services, lease_s=self._settings.lease_s)
             self._dispatcher = Dispatcher(
                 services.account,
@@ -92,6 +99,7 @@ class Process:
                 asyncio.create_task(self._batches.renew_for_ever(), name="renew"),
                 asyncio.create_task(self._dispatcher.run(), name="dispatch"),
                 asyncio.create_task(self._dispatcher.beat_for_ever(), name="heartbeat"),
+                asyncio.create_task(self._pumps.run(), name="deliver"),
             ]
             self._started.set()
             await self._stop.wait()

@@ -11,10 +11,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
+from config.sinks import SinkKind
 from worker import keys
 from worker.core.cadence import first_read_ms
 from worker.core.decide import Rules
@@ -24,6 +24,7 @@ from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
 from worker.katalo.client import KataloClient
 from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.outbox import Destinations
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
@@ -108,10 +109,14 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
 
 
-def stream_of(settings: Settings) -> str:
-    """Return the key of the completion stream: the name in `redis+stream://NAME`."""
-    parts = urlsplit(settings.completions_url)
-    return f"{parts.netloc}{parts.path}".rstrip("/")
+def destinations_of(settings: Settings) -> Destinations:
+    """Return where completion messages go: the stream, and the outboxes of all other sinks."""
+    streams = [sink.target for sink in settings.sinks if sink.kind is SinkKind.STREAM]
+    return Destinations(
+        stream=streams[0] if streams else "",
+        stream_length=settings.completions_max_len,
+        outboxes=tuple(sink.name for sink in settings.sinks if sink.kind is not SinkKind.STREAM),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -125,8 +130,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
         scripts,
         account=account,
         limits=limits,
-        stream=stream_of(settings),
-        stream_length=settings.completions_max_len,
+        destinations=destinations_of(settings),
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )

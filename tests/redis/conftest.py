@@ -19,6 +19,7 @@ from worker.flow.admission import Admission, Granted, Stale, Wait
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
 from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import Destinations
 from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.lua import Scripts
 
@@ -37,6 +38,7 @@ class Account:
     limit: int = 10
     in_flight: int = 3
     look_ahead: int = 100
+    outboxes: tuple[str, ...] = ()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,8 +49,7 @@ class Account:
             scripts,
             account="default",
             limits=self.limits,
-            stream=STREAM,
-            stream_length=1_000,
+            destinations=Destinations(stream=STREAM, stream_length=1_000, outboxes=self.outboxes),
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )
@@ -61,7 +62,7 @@ class Account:
     def push(self, ms: int) -> None:
         """Let `ms` go by."""
         self.clock_ms += ms
-        for part in (self.ledger, self.admission, self.dispatching):
+        for part in (self.ledger, self.ledger.outbox, self.admission, self.dispatching):
             part.clock = str(self.clock_ms)
 
     async def begin(self, *, hands: int = 100) -> None:

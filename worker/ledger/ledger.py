@@ -17,6 +17,7 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.ledger.outbox import Destinations, Outbox, sink_views
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
@@ -51,21 +52,20 @@ class Ledger:
         *,
         account: str,
         limits: Limits,
-        stream: str,
-        stream_length: int,
+        destinations: Destinations,
         retention_ms: int,
         lease_ms: int,
         clock: str = "",
     ) -> None:
-        """`stream`: key of the completion stream; `clock`: a pushed time in ms for tests, empty in production."""
+        """`destinations`: where completion messages go; `clock`: a pushed time in ms for tests, empty in production."""
         self.account = account
         self.clock = clock
         self._scripts = scripts
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
         self._limits = limits
-        self._stream = stream
-        self._stream_length = stream_length
+        self._destinations = destinations
+        self.outbox = Outbox(scripts, clock=clock)
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
 
@@ -134,7 +134,7 @@ class Ledger:
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
         args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
-        args += [self._stream, self._stream_length, self._retention_ms]
+        args += [self._destinations.wire(), self._retention_ms]
         word, _ = await self._scripts.call(_PACKAGE, "settle", args)
         return bool(word == "settled")
 
@@ -174,9 +174,16 @@ class Ledger:
         return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
-        """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
-        entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
+        """Return up to `count` messages of the stream after stream id `after`: (stream id, CloudEvent JSON)."""
+        if not self._destinations.stream:
+            return []
+        entries = await self._redis.xrange(self._destinations.stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
+
+    async def announce(self, event_id: str, event: str, *, order: str = "account") -> bool:
+        """Send a message that no photo's end brings along, once; messages with the same `order` keep theirs."""
+        args: list[str | int] = [self.clock, self._destinations.wire(), event_id, order, event]
+        return bool(await self._scripts.call(_PACKAGE, "announce", args))
 
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""
@@ -184,7 +191,7 @@ class Ledger:
         for budget in self._limits.budgets.values():
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
-        return _snapshot(self.account, found, self._limits)
+        return _snapshot(self.account, found, self._limits, self._destinations)
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
@@ -220,7 +227,7 @@ def kind_of(photo: Photo) -> str:
     return f"{photo.request.workflow}:{photo.request.capture_type}"
 
 
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
+def _snapshot(account: str, found: Mapping[str, Any], limits: Limits, destinations: Destinations) -> Snapshot:
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}
@@ -257,4 +264,5 @@ def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapsho
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
         paused_reason=found.get("reason") or None,
+        sinks=sink_views(found["sinks"], destinations, now_ms),
     )

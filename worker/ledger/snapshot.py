@@ -76,6 +76,31 @@ class WorkerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkView:
+    """One sink with an outbox: what waits for it, for how long, and how it is doing."""
+
+    name: str
+    #: It is in STAGECREW_COMPLETIONS_URL; what waits for one that is not, waits for ever.
+    configured: bool
+    waiting: int
+    #: Listings with waiting messages, and those of them that wait after a failed try.
+    listings: int
+    failing: int
+    #: How long the oldest of them has been waiting, in ms.
+    oldest_ms: int
+    dead: int
+    delivered_total: int
+    dead_total: int
+    #: How often in a row the sink was found down (0: it is not), and how long it is left alone (ms).
+    times_down: int
+    paused_ms: int
+    #: The latest trouble, or None when the latest message was delivered.
+    reason: str | None
+    #: The process that delivers to it, or None.
+    pump: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole account in one consistent picture."""
 
@@ -95,3 +120,4 @@ class Snapshot:
     leases: int
     #: Why the account is paused as a whole (revoked key, ended entitlement), or None.
     paused_reason: str | None
+    sinks: tuple[SinkView, ...] = ()

@@ -2,12 +2,13 @@
 -- A repeated call with the same token answers as the first did.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 photo key; 3 token; 4 the step (JSON: stage, delay, set (flat pairs), drop, release,
---       adopt, event, retry, poll, duration, duration_key, announce); 5 completion stream; 6 its length;
---       7 retention of ended rows, ms
+--       adopt, event, retry, poll, duration, duration_key, announce); 5 where messages go (JSON, see
+--       emit.lua); 6 retention of ended rows, ms
 -- RETURNS: 'settled', stage | 'stale', stage
 -- include: clock
 -- include: place
 -- include: revise
+-- include: emit
 -- include: ended
 -- include: learn
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
@@ -16,7 +17,7 @@ local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', '
 local was, partner, priority = known[1], known[4], known[5]
 if known[3] == token then return {'settled', was} end
 if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
-local step = cjson.decode(ARGV[4])
+local step, to = cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
 local stage = step.stage
 
 redis.call('ZREM', root .. 'leases', key)
@@ -36,7 +37,7 @@ end
 if step.release then redis.call('ZREM', root .. 'slots', key) end
 if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
 if step.duration then learn(root, step.duration_key, step.duration) end
-if step.event then redis.call('XADD', ARGV[5], 'MAXLEN', '~', ARGV[6], '*', 'event', step.event) end
+if step.event then emit(root, to, redis.call('HGET', row, 'listing_key'), step.event, now) end
 
 if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
   -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
@@ -45,7 +46,7 @@ if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) the
 end
 if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
 if ENDED[stage] then
-  listing_ended(root, row, key, stage, now, step.announce, ARGV[5], ARGV[6], ARGV[7])
+  listing_ended(root, row, key, stage, now, step.announce, to, ARGV[6])
 elseif stage == 'ingested' and was ~= 'ingested' and was ~= 'creating' then
   backlog_add(root, 'generation', priority, partner, key)
 elseif STEP_OF[stage] then

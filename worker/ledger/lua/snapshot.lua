@@ -3,6 +3,7 @@
 -- ARGV: 1 pushed clock or ''; 2 alive, ms; then three for each budget: route, count, window with guard (ms)
 -- RETURNS: JSON
 -- include: clock
+-- include: sinks
 local root, now = KEYS[1], clock(ARGV[1])
 local function all(name)
   local flat, map = redis.call('HGETALL', root .. name), {}
@@ -21,4 +22,4 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   pauses = all('pauses'), cap = all('cap'), budgets = budgets, workers = workers,
   slots = redis.call('ZCARD', root .. 'slots'), leases = redis.call('ZCARD', root .. 'leases'),
   leader = redis.call('GET', root .. 'leader'), boot = redis.call('GET', root .. 'boot'),
-  reason = redis.call('GET', root .. 'paused_reason')})
+  reason = redis.call('GET', root .. 'paused_reason'), sinks = sinks_of(root)})
