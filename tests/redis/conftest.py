@@ -39,6 +39,7 @@ class Account:
     in_flight: int = 3
     look_ahead: int = 100
     outboxes: tuple[str, ...] = ()
+    stream: str = STREAM
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,7 +50,7 @@ class Account:
             scripts,
             account="default",
             limits=self.limits,
-            destinations=Destinations(stream=STREAM, stream_length=1_000, outboxes=self.outboxes),
+            destinations=Destinations(stream=self.stream, stream_length=1_000, outboxes=self.outboxes),
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )

@@ -145,13 +145,18 @@ class Outbox:
         return [_dead(entry, fields) for entry, fields in entries]
 
     async def replay(self, sink: str, *, listings: Sequence[str] = ()) -> int:
-        """Put dead letters back, the oldest first, all or those of `listings` (ids); return how many."""
-        only, sent = {listing_key(listing) for listing in listings}, 0
+        """Put dead letters back, the oldest first, all or those of `listings` (ids); return how many.
+
+        A pause of the sink ends, also when there are none.
+        """
+        only = {listing_key(listing) for listing in listings}
+        sent = await self._replay(sink, [])
         async for page in self._dead_pages(sink):
-            meant = [letter.entry for letter in page if not only or letter.listing in only]
-            args: list[str | int] = [self.clock, sink, *meant]
-            sent += int(await self._scripts.call(_PACKAGE, "outbox_replay", args))
+            sent += await self._replay(sink, [one.entry for one in page if not only or one.listing in only])
         return sent
+
+    async def _replay(self, sink: str, entries: Sequence[str]) -> int:
+        return int(await self._scripts.call(_PACKAGE, "outbox_replay", [self.clock, sink, *entries]))
 
     async def forget(self, sink: str, *, waiting: bool) -> int:
         """Drop a sink's dead letters for good, with `waiting` all that it knows; return how many messages went."""

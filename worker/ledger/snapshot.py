@@ -94,7 +94,7 @@ class SinkView:
     #: How often in a row the sink was found down (0: it is not), and how long it is left alone (ms).
     times_down: int
     paused_ms: int
-    #: The latest trouble, or None when the latest message was delivered.
+    #: The latest trouble, or None when messages are delivered and none waits after a failed try.
     reason: str | None
     #: The process that delivers to it, or None.
     pump: str | None

@@ -1,9 +1,9 @@
 """Completion messages to Amazon SQS and SNS, ten in one call.
 
 Where the queue or topic is FIFO (`.fifo`), the event's id is the deduplication id and the listing the message group:
-the service drops what comes twice within its five minutes, and keeps a listing's order. Credentials and region come from
-boto3's usual places, endpoints from AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL_SNS or AWS_ENDPOINT_URL. boto3 blocks, so it
-is called in threads of the sink's own.
+the service drops what comes twice within its five minutes, and keeps a listing's order. Credentials and region come
+from boto3's usual places, endpoints from AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL_SNS or AWS_ENDPOINT_URL. boto3 blocks,
+so it is called in threads of the sink's own.
 """
 
 from __future__ import annotations

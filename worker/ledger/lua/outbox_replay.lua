@@ -15,4 +15,5 @@ for i = 3, #ARGV do
   end
 end
 redis.call('HDEL', root .. 'sinks', 'until:' .. sink, 'down:' .. sink, 'reason:' .. sink)
+outbox_wake(root, sink)
 return sent

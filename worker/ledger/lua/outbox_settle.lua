@@ -27,10 +27,14 @@ for i = 3, #ARGV, 5 do
   if redis.call('LINDEX', root .. 'queue:' .. sink .. ':' .. listing, 0) == id then
     settled = settled + 1
     if word == 'delivered' or word == 'dead' then finish(listing, id, word, reason) end
-    if word == 'delivered' then redis.call('HDEL', sinks, 'reason:' .. sink) else redis.call('HSET', sinks, 'reason:' .. sink, reason) end
     if word == 'retry' then
       redis.call('HINCRBY', tries, listing, 1)
       redis.call('ZADD', turn, now + wait, listing)
+    end
+    if word ~= 'delivered' then
+      redis.call('HSET', sinks, 'reason:' .. sink, reason)
+    elseif redis.call('HLEN', tries) == 0 then
+      redis.call('HDEL', sinks, 'reason:' .. sink)
     end
     if word ~= 'down' then
       -- It was reached, if only to refuse.
