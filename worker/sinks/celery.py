@@ -15,13 +15,13 @@ from celery import Celery
 
 from config.celeryconfig import celery_settings
 from config.sinks import SinkAddress
-from worker.core.delivery import DELIVERED, Outcome, Word, down
+from worker.core.delivery import DELIVERED, Outcome, down
 from worker.ledger.outbox import Letter
 
 if TYPE_CHECKING:
     from config.settings import Settings
 
-#: Publishing is a command to the broker each; they share a connection.
+#: Publishing is a command to the broker each; those of a call share a connection.
 BATCH: Final = 16
 CALLS: Final = 2
 CONNECT_S: Final = 10
@@ -67,7 +67,9 @@ class CelerySink:
     def _send_all(self, letters: Sequence[Letter]) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
-            with self._app.producer_pool.acquire(block=True, timeout=CONNECT_S) as producer:
+            # A connection a call: one that is kept may be to a broker that is gone.
+            with self._app.connection_for_write() as connection, self._app.amqp.Producer(connection) as producer:
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_S)
                 for letter in letters:
                     self._app.send_task(
                         self._task,
@@ -81,9 +83,6 @@ class CelerySink:
                     outcomes.append(DELIVERED)
         except Exception as error:  # noqa: BLE001 - as above; nothing but the broker can fail here
             outcomes += [down(_unreached(error))] * (len(letters) - len(outcomes))
-        if any(outcome.word is Word.DOWN for outcome in outcomes):
-            # Its connections may be to a broker that is gone.
-            self._app.pool.force_close_all()
         return outcomes
 
 
