@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
 
 from config.sinks import SinkKind
 from worker import keys
-from worker.core.cadence import first_read_ms
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
 from worker.katalo.client import KataloClient
-from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import Destinations
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
@@ -32,14 +31,9 @@ from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.core.photo import Photo
 
-#: However fast the API's clock runs in the sandbox, the delays on this machine stay what they are.
-LEAST_GUARD_MS: Final = 200
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
-#: Learnt durations are read from Redis at most this often, in seconds.
-DURATIONS_LIFE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +46,7 @@ class Account:
     ledger: Ledger
     admission: Admission
     dispatching: Dispatching
+    cadence: Cadence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +66,8 @@ class Services:
     job_deadline_ms: int
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
-    _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+    #: Photos that wait for a slot, as the latest batch was told.
+    waiting: int = 0
 
     @property
     def ledger(self) -> Ledger:
@@ -88,25 +84,23 @@ class Services:
         """The account's budgets and cap."""
         return self.account.limits
 
-    async def first_read_ms(self, photo: Photo, default_ms: int) -> int:
-        """Return when a job of the photo's kind is first read, in ms after its creation, from learnt durations."""
-        kind = kind_of(photo)
-        read_s, histogram = self._durations.get(kind, (float("-inf"), {}))
-        if time.monotonic() - read_s > DURATIONS_LIFE_S:
-            histogram = await self.ledger.durations(kind)
-            self._durations[kind] = (time.monotonic(), histogram)
-        return first_read_ms(histogram, default_ms)
+    @property
+    def cadence(self) -> Cadence:
+        """When to read the account's ingests and jobs."""
+        return self.account.cadence
 
 
 def limits_of(settings: Settings) -> Limits:
     """Return the budgets in force: the settings' windows on the fleet's clock, each with its guard."""
-    guard_ms = int(max(settings.guard_ms / settings.speed, min(settings.guard_ms, LEAST_GUARD_MS)))
+    # However fast the API's clock runs in the sandbox, the delays on this machine stay what they are.
+    guard_ms = settings.guard_ms
     budgets = {}
     for route in Route:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+    fixed = frozenset(settings.limits.model_fields_set)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
 def destinations_of(settings: Settings) -> Destinations:
@@ -134,11 +128,13 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
+    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,
+        cadence=cadence,
         lease_ms=int(settings.lease_s * 1000),
-        look_ahead=settings.look_ahead or limits.in_flight,
+        look_ahead=settings.look_ahead,
         ageing_ms=int(settings.ageing_s * 1000),
         speed=settings.speed,
     )
@@ -150,6 +146,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             ledger=ledger,
             admission=Admission(scripts, limits),
             dispatching=dispatching,
+            cadence=cadence,
         )
     finally:
         await redis.aclose()

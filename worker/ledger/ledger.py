@@ -16,11 +16,12 @@ from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
 from worker.ledger.outbox import Destinations, Outbox, sink_views
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
+from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
@@ -68,6 +69,7 @@ class Ledger:
         self.outbox = Outbox(scripts, clock=clock)
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
+        self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
@@ -116,7 +118,7 @@ class Ledger:
         args += read.args() if read else ("", 0, 0)
         for key, token in leases:
             args += [key, token]
-        now_ms, waiting, *rows = await self._scripts.call(_PACKAGE, "open", args)
+        now_ms, waiting, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
         opened = [
             Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
@@ -133,20 +135,19 @@ class Ledger:
 
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
-        args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
-        args += [self._destinations.wire(), self._retention_ms]
-        word, _ = await self._scripts.call(_PACKAGE, "settle", args)
+        word, _ = await self._settling((photo.key, photo.token, json.dumps(_wire(photo, step))))
         return bool(word == "settled")
+
+    async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
+        args: list[str | int] = [self.clock, self._destinations.wire(), self._retention_ms, self._limits.guard_ms]
+        args += [text for step in steps for text in step]
+        answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
+        return answers
 
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
         """Send held photos on their way again under new keys (another job, perhaps billed); return how many."""
         args: list[str | int] = [self.clock, "1" if create_again else "", *keys]
         return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
-
-    async def durations(self, kind: str) -> Mapping[int, int]:
-        """Return the learnt histogram of job durations of a kind (`workflow:capture_type`)."""
-        found = await self._redis.hgetall(f"{self._scripts.root}durations:{kind}")
-        return {int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"}
 
     async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
         """Return the newest photos of a held or failed stage."""
@@ -216,18 +217,14 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["event"] = step.event
     if step.stage in ENDED:
         wire["announce"] = listing_completed_parts(photo)
-    if step.job_duration_ms is not None:
-        wire["duration"] = step.job_duration_ms
-        wire["duration_key"] = kind_of(photo)
+    if step.duration_ms is not None:
+        wire["duration"] = step.duration_ms
+        wire["duration_kinds"] = list(step.duration_kinds)
     return wire
 
 
-def kind_of(photo: Photo) -> str:
-    """Return the kind of job whose durations are learnt together."""
-    return f"{photo.request.workflow}:{photo.request.capture_type}"
-
-
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits, destinations: Destinations) -> Snapshot:
+def _snapshot(account: str, found: Mapping[str, Any], settled: Limits, destinations: Destinations) -> Snapshot:
+    limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}

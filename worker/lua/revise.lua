@@ -1,7 +1,7 @@
 -- Starts a photo's way anew at `accepted`: another revision, or a replay under a new key.
 -- `ended`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
-  'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
+  'created_ms', 'read_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
   'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume'}
 
 local function reopen(root, row)
@@ -22,7 +22,7 @@ end
 -- `changed`: the order and fingerprint of another revision, or nil for the same one.
 local function restart(root, key, now, was, priority, partner, ended, changed)
   local row = root .. 'p:' .. key
-  unplace(root, key, was, priority)
+  unplace(root, key, was, priority, partner)
   redis.call('HDEL', row, unpack(WORKING))
   redis.call('HSET', row, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
   if changed then
