@@ -1,70 +1,117 @@
-"""Real sinks on loopback, each behind a relay that can be cut: what its other side got can be asked for."""
+"""A way from a real outbox to the other side of a real sink, told as a story: `way("https", story)`."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from celery import Celery
-from celery.contrib.testing.worker import start_worker
 from moto.server import ThreadedMotoServer
-from redis import Redis
 
-from tests.receiver import received, running_receiver
-from tests.relay import Relay, relay_to
-from worker.embedded.redis_server import embedded_redis
+from config.settings import Settings, load_settings
+from tests.contracts.others import Other, open_other
+from worker.ledger.ledger import Ledger
+from worker.ledger.snapshot import SinkView
+from worker.services import open_ledger
+from worker.sinks.pump import open_pumps
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-REGION = "eu-west-1"
+#: What has not come within this is lost, not late.
+DEADLINE_S = 60.0
 
 
 @dataclass
-class Other:
-    """The other side of a sink: the settings that lead to it, its cable, and what it got."""
+class Way:
+    """The way from the outbox to the other side."""
 
-    url: str
-    environ: dict[str, str]
-    name: str
-    relay: Relay | None = None
-    file: Path | None = None
-    queue_url: str | None = None
-    aws: Any = None
-    tasks: list[dict[str, Any]] | None = None
-    stream: Redis | None = None
+    settings: Settings
+    other: Other
+    ledger: Ledger
 
-    def __post_init__(self) -> None:
-        self._seen: list[dict[str, Any]] = []
-        self.messages: list[dict[str, Any]] = []
+    async def put(self, listing: str, *numbers: int, **data: Any) -> None:
+        """Send messages of a listing."""
+        for number in numbers:
+            name = f"{listing}-{number}"
+            event = {"id": name, "type": "stagecrew.test.v1", "subject": listing, "data": {"é": "日本", **data}}
+            await self.ledger.announce(name, json.dumps(event), order=listing)
 
-    def got(self) -> list[dict[str, Any]]:
-        """Return all events that arrived so far, in their order."""
-        if self.file is not None:
-            return received(self.file)
-        if self.tasks is not None:
-            return list(self.tasks)
-        if self.stream is not None:
-            return [json.loads(fields[b"event"]) for _, fields in self.stream.xrange("done")]
-        self._receive()
-        return list(self._seen)
+    @contextlib.asynccontextmanager
+    async def pumping(self, name: str = "w") -> AsyncIterator[None]:
+        """Deliver while the block runs, as a worker process does."""
+        async with open_pumps(self.settings, self.ledger.outbox, name=name) as pumps:
+            running = asyncio.create_task(pumps.run())
+            yield
+            pumps.drain()
+            await running
 
-    def _receive(self) -> None:
-        names = ["All"]
-        while found := self.aws.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=names, MessageAttributeNames=names
-        ).get("Messages"):
-            for message in found:
-                self.messages.append(message)
-                self._seen.append(json.loads(message["Body"]))
-                self.aws.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+    async def until(self, what: str, true: Callable[[], Awaitable[bool]]) -> None:
+        """Return when something has come."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not await true():
+            assert time.monotonic() < deadline_s, f"{what} did not come: {(await self.ledger.snapshot()).sinks}"
+            await asyncio.sleep(0.02)
+
+    async def until_got(self, count: int) -> list[dict[str, Any]]:
+        """Return what arrived when so many different messages have, and nothing waits any more."""
+
+        async def there() -> bool:
+            return len({event["id"] for event in await asyncio.to_thread(self.other.got)}) == count
+
+        async def settled() -> bool:
+            return await self.ledger.outbox.waiting(self.other.name) == 0
+
+        await self.until(f"{count} messages", there)
+        await self.until("an empty outbox", settled)
+        return await asyncio.to_thread(self.other.got)
+
+    async def view(self) -> SinkView:
+        """Return the sink as `status` shows it."""
+        return next(sink for sink in (await self.ledger.snapshot()).sinks if sink.name == self.other.name)
 
 
-KINDS = ("stream", "sqs", "sqs-fifo", "sns", "sns-fifo", "https", "celery")
+Story = Callable[[Way], Coroutine[Any, Any, None]]
+Tell = Callable[..., None]
+
+
+@pytest.fixture
+def way(
+    tmp_path: Path, redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Tell]:
+    """Tell a story of a kind of sink: `way("https", story)`."""
+    with contextlib.ExitStack() as stack:
+
+        def run(kind: str, story: Story, **changes: str) -> None:
+            port = request.getfixturevalue("aws_port") if kind[:3] in {"sqs", "sns"} else 0
+            other = stack.enter_context(open_other(kind, tmp_path, redis_url, port, monkeypatch))
+            environ = {
+                "STAGECREW_REDIS_URL": redis_url,
+                "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
+                "STAGECREW_COMPLETIONS_URL": other.url,
+            }
+            settings = load_settings(environ | other.environ | changes)
+
+            async def live() -> None:
+                async with open_ledger(settings) as ledger:
+                    await story(Way(settings=settings, other=other, ledger=ledger))
+
+            asyncio.run(live())
+
+        yield run
+
+
+def by_listing(events: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the ids of each listing's messages, each at its first coming."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        if event["id"] not in found[event["subject"]]:
+            found[event["subject"]].append(event["id"])
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -74,81 +121,3 @@ def aws_port() -> Iterator[int]:
     server.start()
     yield server.get_host_and_port()[1]
     server.stop()
-
-
-@contextlib.contextmanager
-def open_other(
-    kind: str, folder: Path, redis_url: str, aws_port: int, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Other]:
-    """Bring up the other side of a kind of sink."""
-    with contextlib.ExitStack() as stack:
-        match kind.partition("-"):
-            case ("stream", _, _):
-                client = stack.enter_context(Redis.from_url(redis_url))
-                yield Other(url="redis+stream://done", environ={}, name="stream", stream=client)
-            case ("https", _, _):
-                file = folder / "received.jsonl"
-                relay = stack.enter_context(relay_to(stack.enter_context(running_receiver(file, SECRET))))
-                url = f"http://127.0.0.1:{relay.port}/hook#hook"
-                yield Other(
-                    url=url, environ={"STAGECREW_COMPLETIONS_SECRET": SECRET}, name="hook", relay=relay, file=file
-                )
-            case ("celery", _, _):
-                yield stack.enter_context(_celery(folder))
-            case (service, _, fifo):
-                relay = stack.enter_context(relay_to(aws_port))
-                yield stack.enter_context(_aws(service, bool(fifo), relay, aws_port, monkeypatch))
-
-
-@contextlib.contextmanager
-def _celery(folder: Path) -> Iterator[Other]:
-    """Run a user's own Celery worker, on a broker that is nobody else's."""
-    tasks: list[dict[str, Any]] = []
-    with embedded_redis(folder / "broker", tcp=True) as broker:
-        assert broker.port is not None
-        app = Celery("theirs", broker=broker.url, set_as_current=False)
-
-        @app.task(name="theirs.on_staged", bind=True, shared=False)
-        def on_staged(self: Any, event: dict[str, Any]) -> None:
-            assert self.request.id == event["id"]
-            tasks.append(event)
-
-        with (
-            relay_to(broker.port) as relay,
-            start_worker(app, pool="solo", perform_ping_check=False, loglevel="ERROR", queues=["theirs"]),
-        ):
-            url = f"redis://127.0.0.1:{relay.port}/0"
-            yield Other(
-                url="celery://theirs.on_staged?queue=theirs",
-                environ={"STAGECREW_BROKER_URL": url},
-                name="celery-theirs.on_staged",
-                relay=relay,
-                tasks=tasks,
-            )
-
-
-_number = iter(range(10**6))
-
-
-@contextlib.contextmanager
-def _aws(service: str, fifo: bool, relay: Relay, port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Other]:
-    """Make a queue, for SNS one that is subscribed to a topic."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-aws")
-    monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", f"http://127.0.0.1:{relay.port}")
-    direct = {"endpoint_url": f"http://127.0.0.1:{port}", "region_name": REGION}
-    sqs, sns = boto3.client("sqs", **direct), boto3.client("sns", **direct)
-    name, attributes = f"q{next(_number)}", {"FifoQueue": "true"} if fifo else {}
-    name += ".fifo" if fifo else ""
-    queue = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-    url = f"sqs://{name}"
-    if service == "sns":
-        topic = sns.create_topic(Name=f"t-{name}", Attributes={"FifoTopic": "true"} if fifo else {})["TopicArn"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        raw = {"RawMessageDelivery": "true"}
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw)
-        url = f"sns://{topic}"
-    yield Other(url=f"{url}#aws", environ={}, name="aws", relay=relay, queue_url=queue, aws=sqs)
-    sqs.close()
-    sns.close()

@@ -3,120 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from config.settings import Settings, load_settings
-from tests.contracts.conftest import KINDS, SECRET, Other, open_other
-from tests.receiver import received
+from config.settings import load_settings
+from tests.contracts.conftest import Tell, Way, by_listing
+from tests.contracts.others import KINDS
 from worker.core.delivery import Word
-from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import Letter
-from worker.ledger.snapshot import SinkView
-from worker.services import open_ledger
 from worker.sinks.opening import open_sinks
-from worker.sinks.pump import open_pumps
 
-#: What has not come within this is lost, not late.
-DEADLINE_S = 60.0
 PUMPED = tuple(kind for kind in KINDS if kind != "stream")
-
-
-@dataclass
-class Way:
-    """The way from the outbox to the other side."""
-
-    settings: Settings
-    other: Other
-    ledger: Ledger
-
-    async def put(self, listing: str, *numbers: int, **data: Any) -> None:
-        """Send messages of a listing."""
-        for number in numbers:
-            name = f"{listing}-{number}"
-            event = {"id": name, "type": "stagecrew.test.v1", "subject": listing, "data": {"é": "日本", **data}}
-            await self.ledger.announce(name, json.dumps(event), order=listing)
-
-    @contextlib.asynccontextmanager
-    async def pumping(self, name: str = "w") -> AsyncIterator[None]:
-        """Deliver while the block runs, as a worker process does."""
-        async with open_pumps(self.settings, self.ledger.outbox, name=name) as pumps:
-            running = asyncio.create_task(pumps.run())
-            yield
-            pumps.drain()
-            await running
-
-    async def until(self, what: str, true: Callable[[], Awaitable[bool]]) -> None:
-        """Return when something has come."""
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not await true():
-            assert time.monotonic() < deadline_s, f"{what} did not come: {(await self.ledger.snapshot()).sinks}"
-            await asyncio.sleep(0.02)
-
-    async def until_got(self, count: int) -> list[dict[str, Any]]:
-        """Return what arrived when so many different messages have, and nothing waits any more."""
-
-        async def there() -> bool:
-            return len({event["id"] for event in await asyncio.to_thread(self.other.got)}) == count
-
-        async def settled() -> bool:
-            return await self.ledger.outbox.waiting(self.other.name) == 0
-
-        await self.until(f"{count} messages", there)
-        await self.until("an empty outbox", settled)
-        return await asyncio.to_thread(self.other.got)
-
-    async def view(self) -> SinkView:
-        """Return the sink as `status` shows it."""
-        return next(sink for sink in (await self.ledger.snapshot()).sinks if sink.name == self.other.name)
-
-
-Story = Callable[[Way], Coroutine[Any, Any, None]]
-Tell = Callable[..., None]
-
-
-@pytest.fixture
-def way(
-    tmp_path: Path, redis_url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Tell]:
-    """Tell a story of a kind of sink: `way("https", story)`."""
-    with contextlib.ExitStack() as stack:
-
-        def run(kind: str, story: Story, **changes: str) -> None:
-            port = request.getfixturevalue("aws_port") if kind[:3] in {"sqs", "sns"} else 0
-            other = stack.enter_context(open_other(kind, tmp_path, redis_url, port, monkeypatch))
-            environ = {
-                "STAGECREW_REDIS_URL": redis_url,
-                "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
-                "STAGECREW_COMPLETIONS_URL": other.url,
-            }
-            settings = load_settings(environ | other.environ | changes)
-
-            async def live() -> None:
-                async with open_ledger(settings) as ledger:
-                    await story(Way(settings=settings, other=other, ledger=ledger))
-
-            asyncio.run(live())
-
-        yield run
-
-
-def by_listing(events: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the ids of each listing's messages, each at its first coming."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        if event["id"] not in found[event["subject"]]:
-            found[event["subject"]].append(event["id"])
-    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -301,108 +201,3 @@ def test_a_queue_that_does_not_exist_makes_the_sink_down_and_costs_no_message(wa
             await way.until_got(1)
 
     way("sqs", story)
-
-
-@pytest.mark.parametrize("answer", [500, 401, 404, 302, 408])
-def test_an_answer_that_may_change_costs_a_try_and_the_listing_waits(way: Tell, answer: int) -> None:
-    async def story(way: Way) -> None:
-        await way.put("one", 0, answer=answer)
-        await way.put("one", 1)
-        await way.put("two", 0)
-        async with way.pumping():
-
-            async def tried() -> bool:
-                assert way.other.file is not None
-                return len(received(way.other.file, answer=answer)) > 1
-
-            await way.until("a second try", tried)
-        assert by_listing(way.other.got()) == {"two": ["two-0"]}
-        view = await way.view()
-        assert (view.waiting, view.failing, view.times_down, view.dead) == (2, 1, 0, 0)
-        assert str(answer) in (view.reason or "")
-
-    way("https", story)
-
-
-@pytest.mark.parametrize(("answer", "least_ms"), [(410, 3_000_000), (429, 80_000)])
-def test_a_receiver_that_wants_to_be_left_alone_is(way: Tell, answer: int, least_ms: int) -> None:
-    async def story(way: Way) -> None:
-        await way.put("one", 0, answer=answer, headers={"Retry-After": "90"})
-        async with way.pumping():
-
-            async def paused() -> bool:
-                return (await way.view()).paused_ms > 0
-
-            await way.until("the pause", paused)
-            await way.put("two", 0)
-        assert way.other.got() == []
-        view = await way.view()
-        assert view.paused_ms > least_ms
-        assert (view.waiting, view.failing) == (2, 0)
-
-    way("https", story)
-
-
-def test_all_secrets_sign_so_that_a_receiver_may_change_to_the_next(way: Tell) -> None:
-    async def story(way: Way) -> None:
-        async with way.pumping():
-            await way.put("one", 0)
-            await way.until_got(1)
-
-    way("https", story, STAGECREW_COMPLETIONS_SECRET=f"another-one {SECRET}")
-    way("https", story, STAGECREW_COMPLETIONS_SECRET=f"hook={SECRET} another-one")
-
-
-def test_a_private_address_is_not_called_unless_that_is_allowed(way: Tell) -> None:
-    async def story(way: Way) -> None:
-        relay = way.other.relay
-        assert relay is not None
-        for host in ("127.0.0.1", "localhost"):
-            settings = load_settings(
-                {
-                    "STAGECREW_REDIS_URL": way.settings.redis_url_text,
-                    "STAGECREW_COMPLETIONS_URL": f"https://{host}:{relay.port}/hook#hook",
-                    "STAGECREW_COMPLETIONS_SECRET": SECRET,
-                }
-            )
-            event = json.dumps({"id": "e", "type": "t"})
-            letter = Letter(listing="one", entry="1-1", event=event, tries=0, now_ms=0)
-            async with open_sinks(settings) as [sink]:
-                for outcome in (*(await sink.send([letter])), await sink.check()):
-                    assert outcome.word is Word.DOWN
-                    assert "private address" in outcome.reason
-        assert relay.connections == 0
-
-    way("https", story)
-
-
-def test_a_sink_that_hangs_holds_up_no_other(way: Tell, tmp_path: Path) -> None:
-    async def story(way: Way) -> None:
-        # A server that takes connections and never answers.
-        silent = socket.create_server(("127.0.0.1", 0))
-        port = silent.getsockname()[1]
-        urls = f"http://127.0.0.1:{port}/#silent {way.other.url} redis+stream://done"
-        settings = load_settings(
-            {
-                "STAGECREW_REDIS_URL": way.settings.redis_url_text,
-                "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
-                "STAGECREW_COMPLETIONS_URL": urls,
-                "STAGECREW_COMPLETIONS_SECRET": SECRET,
-            }
-        )
-        async with open_ledger(settings) as ledger:
-            both = Way(settings=settings, other=way.other, ledger=ledger)
-            async with open_pumps(settings, ledger.outbox, name="w") as pumps:
-                running = asyncio.create_task(pumps.run())
-                for number in range(5):
-                    await both.put("one", number)
-                events = await both.until_got(5)
-                running.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await running
-            assert [event["id"] for event in events] == [f"one-{number}" for number in range(5)]
-            assert len(await ledger.completions()) == 5
-            assert await ledger.outbox.waiting("silent") == 5
-        silent.close()
-
-    way("https", story)

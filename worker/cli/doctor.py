@@ -53,10 +53,12 @@ async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
     if all(finding.mark is not checks.Mark.BAD or finding.part != "redis" for finding in findings):
         try:
             async with doors.open_ledger(settings) as ledger:
-                findings += checks.fleet(await ledger.snapshot())
+                snapshot = await ledger.snapshot()
+            findings += checks.fleet(snapshot) + checks.outboxes(snapshot)
         except RedisError as error:
             findings.append(checks.bad("ledger", type(error).__name__, "look at Redis's log"))
     findings.append(await asyncio.to_thread(checks.broker, settings))
+    findings += await checks.sinks(settings)
     findings.append(await checks.storage(settings))
     findings.append(await checks.api(settings))
     return findings

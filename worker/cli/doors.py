@@ -23,14 +23,32 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.cli.checks import Finding
     from worker.core.photo import NewListing, Stage
+    from worker.ledger.outbox import DeadLetter
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
 
 
 T = TypeVar("T")
 
 
+class OutboxPort(Protocol):
+    """What the CLI needs of the outbox; `worker.ledger.outbox.Outbox` is it. All may raise RedisError."""
+
+    async def dead(self, sink: str, *, limit: int | None = None) -> list[DeadLetter]:
+        """Return a sink's dead letters, the newest first."""
+
+    async def replay(self, sink: str, *, listings: Sequence[str] = ()) -> int:
+        """Put a sink's dead letters back."""
+
+    async def forget(self, sink: str, *, waiting: bool) -> int:
+        """Drop a sink's dead letters, with `waiting` all that it knows."""
+
+
 class LedgerPort(Protocol):
     """What the CLI needs of the ledger; `worker.ledger.ledger.Ledger` is it. All may raise RedisError."""
+
+    @property
+    def outbox(self) -> OutboxPort:
+        """Messages that sinks have not taken."""
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same again changes nothing."""

@@ -1,4 +1,7 @@
-"""`stagecrew replay`: sends photos on their way again; each is another job, which may be billed."""
+"""`stagecrew replay`: sends photos on their way again; each is another job, which may be billed.
+
+With --sink it sends messages again that the sink did not take: no photo is staged again, and nothing is billed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import typer
 
 from worker.cli import exits
 from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.letters import replay_letters
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
@@ -23,6 +27,9 @@ def replay(
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
+    sink: Annotated[
+        str | None, typer.Option(help="Send this sink's dead letters again: all, or those of the LISTINGs.")
+    ] = None,
     create_again: Annotated[
         bool,
         typer.Option(
@@ -34,8 +41,12 @@ def replay(
     """Send failed and parked photos on their way again, under a new idempotency key.
 
     A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
-    and its outputs could not be stored, that job is read again and nothing is bought.
+    and its outputs could not be stored, that job is read again and nothing is bought. With --sink, messages are sent
+    again and nothing else is done.
     """
+    if sink is not None:
+        replay_letters(context, sink, names or [])
+        return
     if bool(names) == everything:
         stop("say what to replay: LISTING, LISTING/PHOTO, or --all")
     found, sent, unknown = with_ledger(context, lambda ledger: _send(ledger, names or [], create_again=create_again))

@@ -44,7 +44,13 @@ def overview(snapshot: Snapshot) -> RenderableType:
     from rich.console import Group  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 
-    from worker.cli.tables import budget_table, partner_table, stage_table, worker_table  # noqa: PLC0415
+    from worker.cli.tables import (  # noqa: PLC0415
+        budget_table,
+        partner_table,
+        sink_table,
+        stage_table,
+        worker_table,
+    )
 
     lines = [f"account {snapshot.account}: slots {snapshot.slots_used}/{snapshot.slots_cap}, {snapshot.leases} at work"]
     if snapshot.paused_reason:
@@ -60,6 +66,8 @@ def overview(snapshot: Snapshot) -> RenderableType:
         parts += ["", partner_table(snapshot)]
     if snapshot.workers:
         parts += ["", worker_table(snapshot)]
+    if snapshot.sinks:
+        parts += ["", sink_table(snapshot)]
     return Group(*parts)
 
 

@@ -44,6 +44,7 @@ def test_each_variable_reaches_its_setting(name: str) -> None:
         "KATALO_API_KEY": "a b",
         "KATALO_BASE_URL": "app",
         "KATALO_WEBHOOK_SECRET": "a b",
+        "STAGECREW_COMPLETIONS_SECRET": "whsec_?",
         "STAGECREW_BROKER_URL": None,
         "STAGECREW_STATE_DIR": None,
     }
@@ -105,11 +106,6 @@ def test_every_problem_is_told_at_once() -> None:
         ("STAGECREW_LIMITS__USAGE", "120/0s", "greater than 0"),
         ("STAGECREW_LIMITS__USAGE", "120/60", "write calls and window"),
         ("STAGECREW_LIMITS__REGENRATE", "120/60s", "did you mean STAGECREW_LIMITS__REGENERATE?"),
-        ("STAGECREW_COMPLETIONS_URL", "sqs://queue", "not part of this release; use redis+stream://NAME"),
-        ("STAGECREW_COMPLETIONS_URL", "sns://topic", "not part of this release"),
-        ("STAGECREW_COMPLETIONS_URL", "https://example.com", "not part of this release"),
-        ("STAGECREW_COMPLETIONS_URL", "celery://task", "not part of this release"),
-        ("STAGECREW_COMPLETIONS_URL", "redis+stream://", "redis+stream://NAME"),
         ("STAGECREW_ACCOUNTS_FILE", "accounts.toml", "not part of this release"),
         ("STAGECREW_STORAGE_URL", "ftp://host", "s3://"),
         ("STAGECREW_WEBHOOK_PUBLIC_URL", "http://hooks.example.com", "https"),
@@ -144,9 +140,12 @@ def test_secrets_are_in_no_repr() -> None:
         "STAGECREW_REDIS_URL": "redis://:hush3@host/0",
         "STAGECREW_BROKER_URL": "redis://:hush4@host/0",
         "STAGECREW_FLOWER_AUTH": "me:hush5",
+        "STAGECREW_COMPLETIONS_URL": "https://me:hush6@hooks.example.com/hush7?key=hush8",
+        "STAGECREW_COMPLETIONS_SECRET": "hush9",
     }
     settings = load_settings(environ)
     assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert "hush" not in repr(settings.sinks)
     assert settings.redis_url_text == "redis://:hush3@host/0"
 
 
