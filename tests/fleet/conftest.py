@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from config.settings import Settings, load_settings
+from tests.schemas import hold
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
 from worker.embedded.processes import spawn, stop
@@ -97,9 +98,11 @@ class Fleet:
         return self._ask(lambda ledger: ledger.photos(stage, limit=1000))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all completion messages."""
-        found = self._ask(lambda ledger: ledger.completions(count=100_000))
-        return [json.loads(event) for _, event in found]
+        """Return all completion messages, each held against its schema."""
+        found = [json.loads(event) for _, event in self._ask(lambda ledger: ledger.completions(count=100_000))]
+        for event in found:
+            hold(event)
+        return found
 
     def wait_for(
         self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None
