@@ -86,6 +86,8 @@ def sink_table(snapshot: Snapshot) -> Table:
     """Return the sinks that have an outbox: what waits for each, and how it is doing."""
     table = _table("sink", ">waiting", ">oldest", ">delivered", ">dead letters", "state")
     for sink in snapshot.sinks:
+        if not (sink.configured or sink.waiting or sink.dead):
+            continue
         _row(
             table,
             sink.name,

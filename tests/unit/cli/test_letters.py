@@ -123,7 +123,8 @@ def test_status_shows_every_sink(stagecrew, ledger):
             sink("well"),
             sink("down", times_down=3, paused_ms=12_000, waiting=5, oldest_ms=65_000, reason="it can't be reached"),
             sink("slow", failing=2, reason="the receiver answered 500"),
-            sink("gone", configured=False),
+            sink("gone", configured=False, dead=1),
+            sink("over", configured=False),
             sink("lonely", pump=None),
         )
     )
@@ -137,6 +138,7 @@ def test_status_shows_every_sink(stagecrew, ledger):
         "no worker delivers",
     ):
         assert text in said
+    assert "over" not in said
     assert json.loads(stagecrew("status", "--json").stdout)["sinks"][0]["delivered_total"] == 7
 
 
