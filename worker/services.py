@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
 
+from config.accounts import settings_for
 from config.sinks import SinkKind
 from worker import keys
 from worker.core.decide import Rules
@@ -21,7 +22,9 @@ from worker.flow.admission import Admission
 from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.katalo.client import KataloClient
+from worker.katalo.keyring import Keyring
 from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import Destinations
 from worker.lua import Scripts
@@ -30,6 +33,7 @@ from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from config.rotation import LiveAccounts
     from config.settings import Settings
 
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
@@ -64,10 +68,14 @@ class Services:
     #: Both in ms of the API's time.
     ingest_deadline_ms: int
     job_deadline_ms: int
+    #: Without one the key stays what it is.
+    keyring: Keyring | None = None
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     #: Photos that wait for a slot, as the latest batch was told.
     waiting: int = 0
+    #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
+    unfetchable: set[str | None] = field(default_factory=set)
 
     @property
     def ledger(self) -> Ledger:
@@ -83,6 +91,19 @@ class Services:
     def limits(self) -> Limits:
         """The account's budgets and cap."""
         return self.account.limits
+
+    async def key_renewed(self, *, look_closer: bool = False) -> bool:
+        """Take over the key that the account's file has now; with another one the account's pause is over."""
+        if self.keyring is None or not await self.keyring.renewed(look_closer=look_closer):
+            return False
+        await self.admission.mended()
+        return True
+
+    async def key_was_replaced(self, key_number: int) -> bool:
+        """Say whether a call was sent with a key that is not the account's any more; its file is read once more."""
+        if key_number == self.katalo.key_number:
+            await self.key_renewed(look_closer=True)
+        return key_number != self.katalo.key_number
 
     @property
     def cadence(self) -> Cadence:
@@ -114,21 +135,28 @@ def destinations_of(settings: Settings) -> Destinations:
 
 
 @contextlib.asynccontextmanager
-async def open_account(settings: Settings, account: str = "default") -> AsyncIterator[Account]:
-    """Open what touches Redis only. Raises `redis.exceptions.RedisError` at first use, not here."""
+async def open_account(settings: Settings, account: str | None = None) -> AsyncIterator[Account]:
+    """Open what touches Redis only; of the account that the settings are of unless one is named.
+
+    Raises UnknownAccount, and `redis.exceptions.RedisError` at first use, not here.
+    """
+    settings = settings_for(settings, account)
+    account = settings.origin.account
     redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2)
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    cadence = Cadence(scripts, limits, speed=settings.speed)
+    weights = settings.partner_weights
     ledger = Ledger(
         scripts,
+        prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
         destinations=destinations_of(settings),
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
-    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,
@@ -137,6 +165,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
         look_ahead=settings.look_ahead,
         ageing_ms=int(settings.ageing_s * 1000),
         speed=settings.speed,
+        weights=settings.partner_weights,
     )
     try:
         yield Account(
@@ -153,17 +182,23 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
 
 
 @contextlib.asynccontextmanager
-async def open_ledger(settings: Settings, account: str = "default") -> AsyncIterator[Ledger]:
+async def open_ledger(settings: Settings, account: str | None = None) -> AsyncIterator[Ledger]:
     """Open the ledger alone: what the CLI uses."""
     async with open_account(settings, account) as opened:
         yield opened.ledger
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, account: str = "default") -> AsyncIterator[Services]:
-    """Open everything a worker needs. Raises StoreError when the store's URL can't be used."""
+async def open_services(
+    settings: Settings, account: str | None = None, *, live: LiveAccounts | None = None
+) -> AsyncIterator[Services]:
+    """Open everything a worker needs for one account; `live` has its key when that changes.
+
+    Raises UnknownAccount, and StoreError when the store's URL can't be used.
+    """
+    settings = settings_for(settings, account)
     async with contextlib.AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_account(settings, account))
+        opened = await stack.enter_async_context(open_account(settings))
         store = open_store(settings.storage_url)
         katalo = await stack.enter_async_context(
             KataloClient(
@@ -187,4 +222,5 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             webhook_url=settings.webhook_public_url,
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
+            keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,
         )

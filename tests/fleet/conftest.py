@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from config.accounts import accounts_of
 from config.settings import Settings, load_settings
 from tests.schemas import hold
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
@@ -43,6 +44,7 @@ class Fleet:
     redis: RunningRedis
     sandbox: RunningSandbox
     environ: dict[str, str]
+    account: str = "default"
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _started: int = 0
 
@@ -98,11 +100,11 @@ class Fleet:
         return self._ask(lambda ledger: ledger.photos(stage, limit=1000))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all completion messages, each held against its schema."""
+        """Return all completion messages of the account; every one there is is held against its schema."""
         found = [json.loads(event) for _, event in self._ask(lambda ledger: ledger.completions(count=100_000))]
         for event in found:
             hold(event)
-        return found
+        return [event for event in found if event["data"]["account"] == self.account]
 
     def wait_for(
         self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None
@@ -144,8 +146,9 @@ class Fleet:
         return books
 
     def stored(self, name: str) -> bytes:
-        """Return an object of the store."""
-        return (self.folder / "output" / name).read_bytes()
+        """Return an object of the account's store."""
+        folder = accounts_of(self.settings)[self.account].storage_url.removeprefix("file://")
+        return (Path(folder) / name).read_bytes()
 
     def log_tail(self) -> str:
         """Return the ends of the workers' logs."""
@@ -158,7 +161,7 @@ class Fleet:
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         async def ask() -> Any:
-            async with open_ledger(self.settings) as ledger:
+            async with open_ledger(self.settings, self.account) as ledger:
                 return await question(ledger)
 
         return asyncio.run(ask())

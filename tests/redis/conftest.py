@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from worker.flow.admission import Admission, Granted, Stale, Wait
 from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.ledger.ledger import Ledger
 from worker.ledger.outbox import Destinations
 from worker.ledger.snapshot import Enqueued, Snapshot
@@ -46,27 +48,29 @@ class Account:
     in_flight: int = 3
     look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
+    name: str = "default"
     fixed: frozenset[str] = frozenset()
     outboxes: tuple[str, ...] = ()
     stream: str = STREAM
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
+        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
         reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
         budgets[Route.INGEST_READS] = reads
         self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.ledger = Ledger(
             scripts,
-            account="default",
+            prospects=Prospects(scripts, self.cadence, weights=self.weights, speed=1),
+            account=self.name,
             limits=self.limits,
             destinations=Destinations(stream=self.stream, stream_length=1_000, outboxes=self.outboxes),
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )
         self.admission = Admission(scripts, self.limits)
-        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,
@@ -194,9 +198,9 @@ async def _keys_are_documented(redis: Redis) -> None:
     for key in await redis.keys("*"):
         if key == STREAM:
             continue
-        root = keys.root("default")
-        assert key.startswith(root), f"{key} is not below the account's root"
-        name = key.removeprefix(root).partition(":")[0]
+        root = re.match(re.escape(keys.root("NAME")).replace("NAME", "[a-z]+"), key)
+        assert root, f"{key} is not below an account's root"
+        name = key.removeprefix(root[0]).partition(":")[0]
         assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
 
 

@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 
 from tests.redis.conftest import Account, Tell
 from tests.schemas import hold
-from worker.core.events import photo_failed, photo_staged
+from worker.core.events import photo_cancelled, photo_failed, photo_staged
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
 from worker.core.step import Ending
@@ -37,7 +37,7 @@ OUTPUT = {
 
 
 def the_events(tell: Tell) -> list[dict[str, Any]]:
-    """Return what a listing sends of which one photo is staged and one fails."""
+    """Return what a listing sends of which one photo is staged, one fails and one is cancelled."""
     events: list[dict[str, Any]] = []
 
     async def story(account: Account) -> None:
@@ -45,7 +45,7 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
         asked = canonical_request(source="photos/living-room.jpg", mode="refurnish", style_preset="modern")
         photos = [
             NewPhoto(photo_id=name, request=replace(asked, source=f"photos/{name}.jpg"), metadata={})
-            for name in ("living-room", "kitchen")
+            for name in ("living-room", "kitchen", "attic")
         ]
         metadata = {"crm": "8812"}
         await account.ledger.enqueue(
@@ -68,6 +68,8 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
                 outputs = [OUTPUT | {"name": f"{folder}/primary.jpg"}]
                 event = photo_staged(known, outputs, f"{folder}/manifest.json")
                 await account.settle(photo, Stage.DONE, event=event)
+            elif photo.photo_id == "attic":
+                await account.settle(photo, Stage.CANCELLED, event=photo_cancelled(photo, paid=False))
             else:
                 event = photo_failed(photo, "bad_source", "photos/kitchen.jpg: it is HTML, not a picture")
                 await account.settle(photo, Stage.FAILED, Ending.FAIL, event=event)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.doors import jsonable, with_ledger
+from worker.cli.accounts import AccountOption, Ledgers, with_ledgers
+from worker.cli.doors import jsonable
 from worker.cli.letters import dead_letters
 from worker.cli.terminal import console, count, say, stop
 
@@ -24,6 +25,7 @@ class Held(StrEnum):
 def failed(
     context: typer.Context,
     *,
+    account: AccountOption = None,
     stage: Annotated[Held, typer.Option(help="Which kind.")] = Held.FAILED,
     sink: Annotated[str | None, typer.Option(help="List the dead letters of this sink instead.")] = None,
     forget: Annotated[
@@ -34,14 +36,14 @@ def failed(
 ) -> None:
     """List failed, uncertain or parked photos, the newest first, each with its reason; or a sink's dead letters."""
     if sink is not None:
-        dead_letters(context, sink, forget=forget, as_json=as_json, limit=limit)
+        dead_letters(context, account, sink, forget=forget, as_json=as_json, limit=limit)
         return
     if forget:
         stop("--forget drops a sink's dead letters: say which with --sink")
     from worker.cli.tables import photo_table  # noqa: PLC0415 - `--help` must not wait for it
     from worker.core.photo import Stage  # noqa: PLC0415
 
-    views = with_ledger(context, lambda ledger: ledger.photos(Stage(stage.value), limit=limit))
+    views = with_ledgers(context, account, lambda all_: Ledgers(all_).photos(Stage(stage.value), limit=limit))
     if as_json:
         say(json.dumps(jsonable(views)))
     elif not views:

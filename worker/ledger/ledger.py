@@ -5,6 +5,7 @@ All methods may raise `redis.exceptions.RedisError`; every change is idempotent,
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,16 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
+from worker.flow.outlook import Prospect, Prospects
 from worker.ledger.outbox import Destinations, Outbox, sink_views
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import BudgetView, Enqueued, PauseView, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
 from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
-_PIPELINE: Final = 500
+_PIPELINE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Ledger:
         *,
         account: str,
         limits: Limits,
+        prospects: Prospects,
         destinations: Destinations,
         retention_ms: int,
         lease_ms: int,
@@ -65,32 +68,53 @@ class Ledger:
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
         self._limits = limits
+        self._prospects = prospects
         self._destinations = destinations
         self.outbox = Outbox(scripts, clock=clock)
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
         self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
 
+    @property
+    def scripts(self) -> Scripts:
+        """The account's scripts, for what else is asked of its rows."""
+        return self._scripts
+
+    @property
+    def ending_args(self) -> tuple[str | int, ...]:
+        """What every script that may end photos is told: where messages go, and the retention of ended rows."""
+        return (self._destinations.wire(), self._retention_ms)
+
+    async def now_ms(self) -> int:
+        """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
+        if self.clock:
+            return int(self.clock)
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
+        sha = await self._scripts.load(_PACKAGE, "enqueue")
         answers: list[Enqueued] = []
         remaining = iter(listings)
-        while some := list(islice(remaining, _PIPELINE)):
-            sha = await self._scripts.load(_PACKAGE, "enqueue")
-            async with self._redis.pipeline(transaction=False) as pipe:
+        # The next listings are made ready while the server works on the ones before.
+        sent: asyncio.Task[list[Enqueued]] | None = None
+        try:
+            while some := list(islice(remaining, _PIPELINE)):
+                pipe = self._redis.pipeline(transaction=False)
                 for listing in some:
                     pipe.evalsha(sha, 1, self._scripts.root, *self._enqueue_args(listing))
-                replies = await pipe.execute()
-            for listing, reply in zip(some, replies, strict=True):
-                for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True):
-                    answers.append(
-                        Enqueued(
-                            listing_id=listing.listing_id,
-                            photo_id=photo.photo_id,
-                            verdict=Verdict(verdict),
-                            stage=Stage(stage),
-                        )
-                    )
+                    await asyncio.sleep(0)
+                if sent is not None:
+                    answers += await sent
+                sent = asyncio.create_task(_answers(pipe, some))
+                await asyncio.sleep(0)
+            if sent is not None:
+                answers += await sent
+                sent = None
+        finally:
+            if sent is not None:
+                sent.cancel()
         return answers
 
     def _enqueue_args(self, listing: NewListing) -> list[str | int]:
@@ -139,7 +163,7 @@ class Ledger:
         return bool(word == "settled")
 
     async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-        args: list[str | int] = [self.clock, self._destinations.wire(), self._retention_ms, self._limits.guard_ms]
+        args: list[str | int] = [self.clock, *self.ending_args, self._limits.guard_ms]
         args += [text for step in steps for text in step]
         answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
         return answers
@@ -172,7 +196,7 @@ class Ledger:
             for key in keys:
                 pipe.hgetall(f"{self._scripts.root}p:{key}")
             rows = await pipe.execute()
-        return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
+        return [to_view(key, self.account, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
         """Return up to `count` messages of the stream after stream id `after`: (stream id, CloudEvent JSON)."""
@@ -186,6 +210,10 @@ class Ledger:
         args: list[str | int] = [self.clock, self._destinations.wire(), event_id, order, event]
         return bool(await self._scripts.call(_PACKAGE, "announce", args))
 
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+        return await self._prospects.read()
+
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""
         args: list[str | int] = [self.clock, ALIVE_MS]
@@ -193,6 +221,16 @@ class Ledger:
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
         return _snapshot(self.account, found, self._limits, self._destinations)
+
+
+async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
+    async with pipe:
+        replies = await pipe.execute()
+    return [
+        Enqueued(listing_id=listing.listing_id, photo_id=photo.photo_id, verdict=Verdict(verdict), stage=Stage(stage))
+        for listing, reply in zip(listings, replies, strict=True)
+        for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
@@ -262,4 +300,11 @@ def _snapshot(account: str, found: Mapping[str, Any], settled: Limits, destinati
         leases=int(found["leases"]),
         paused_reason=found.get("reason") or None,
         sinks=sink_views(found["sinks"], destinations, now_ms),
+        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
+        paused_listings=int(found["paused_listings"]),
     )
+
+
+def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
+    partner = None if what == "account" else what.removeprefix("partner:")
+    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])

@@ -5,10 +5,10 @@ Guarantee: a photo that was staged before costs no call, and one whose job was p
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from worker.core.decide import after_trouble, fail
+from worker.core.decide import after_trouble, fail, ingest_again
 from worker.core.durations import observed_ms
 from worker.core.identity import source_key
 from worker.core.photo import Photo, Stage
@@ -21,7 +21,9 @@ from worker.flow.cadence import INGEST_KINDS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
+from worker.pipeline.earlier import already_paid, already_staged
 from worker.pipeline.trouble import from_api
+from worker.storage.latest import newest_of, point_to
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
@@ -37,15 +39,37 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
     if photo.create_try == 0:
         earlier = await find_earlier_life(services.store, photo.listing_id, photo.photo_id, photo.fingerprint)
         if isinstance(earlier, Manifest):
-            return _already_staged(earlier)
+            newest = await newest_of(services.store, earlier)
+            await point_to(services.store, newest, accepted_ms=photo.accepted_ms)
+            return already_staged(photo, newest)
         if earlier is not None:
-            return _already_paid(earlier.job_id, earlier.source_asset_id)
-    by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
+            return already_paid(earlier.job_id, earlier.source_asset_id)
     try:
-        return await (_by_url if by_url else _by_upload)(services, photo)
+        if services.source_mode == "url" and services.sources.is_public_https(photo.request.source):
+            return await _by_url(services, photo)
+        if _may_be_fetched(services, photo):
+            fetched = await _by_url(services, photo)
+            if fetched.ending is not Ending.BACKLOG:
+                return fetched
+        return await _by_upload(services, photo)
     except KataloError as error:
         trouble = await from_api(services, photo, Route.SOURCE_ASSETS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+
+
+def _may_be_fetched(services: Services, photo: Photo) -> bool:
+    """Say whether `auto` lets the API fetch the source, if its budget for that is free: at the first try only.
+
+    The address must last, and the API must have been able to fetch from its host so far.
+    """
+    source = photo.request.source
+    first = photo.attempt == 0 and photo.ingest_try == 0
+    return (
+        services.source_mode == "auto"
+        and first
+        and services.sources.is_public_https(source)
+        and urlsplit(source).hostname not in services.unfetchable
+    )
 
 
 async def _by_upload(services: Services, photo: Photo) -> Step:
@@ -106,6 +130,8 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
     if ingest.state == "failed":
         code = ingest.failure.code if ingest.failure else None
         message = ingest.failure.message if ingest.failure else None
+        if kind == INGEST_KINDS[True] and services.source_mode == "auto" and photo.ingest_try == 0:
+            return _upload_instead(services, photo, message or ingest.status_text)
         return fail(code or "ingest_failed", message or f"the API could not take the source in ({ingest.status_text})")
     if photo.stage is Stage.INGESTING and age_ms > services.rules.scaled(services.ingest_deadline_ms):
         message = f"the ingest was not ready after {age_ms * services.rules.speed / 1000:.0f} s"
@@ -113,11 +139,18 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
         return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
     if photo.stage is Stage.ACCEPTED:
         fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
-        delay_ms = await services.cadence.first_ingest_read_ms(kind)
+        delay_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting)
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
     fields["read_ms"] = str(photo.now_ms)
-    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms)
+    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms, waiting=services.waiting)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
+
+
+def _upload_instead(services: Services, photo: Photo, reason: str) -> Step:
+    """Return what follows when the API could not fetch a source: our own bytes, for this host from now on."""
+    services.unfetchable.add(urlsplit(photo.request.source).hostname)
+    trouble = Trouble(cause=Cause.NOT_THERE, code="not_fetched", message=f"the API could not fetch it ({reason})")
+    return ingest_again(photo, trouble)
 
 
 async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int) -> int | None:
@@ -125,21 +158,6 @@ async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int)
     if photo.stage is not Stage.INGESTING:
         return None
     known = (await services.cadence.learnt(kind)).known
-    planned_ms = await services.cadence.first_ingest_read_ms(kind) if known else None
+    planned_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting) if known else None
     before_ms = photo.read_ms - photo.stage_since_ms if photo.read_ms is not None else None
     return observed_ms(age_ms, read_before_ms=before_ms, planned_ms=planned_ms)
-
-
-def _already_staged(manifest: Manifest) -> Step:
-    outputs = [output.model_dump(mode="json") for output in manifest.outputs]
-    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
-    if manifest.source_asset_id:
-        fields["source_asset_id"] = manifest.source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
-
-
-def _already_paid(job_id: str, source_asset_id: str | None) -> Step:
-    fields = {"job_id": job_id, "receipt_written": "1"}
-    if source_asset_id:
-        fields["source_asset_id"] = source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

@@ -56,6 +56,10 @@ class PhotoData(_Model):
     metadata: dict[str, str] = Field(description="Your own, of the listing and the photo together.")
     fingerprint: Fingerprint
     revision: int = Field(ge=1, description="Grows with each changed request for the photo.")
+    regeneration: int = Field(
+        ge=0, description="0: the first picture of its request; 1: another one that was asked for."
+    )
+    parent_job_id: str | None = Field(description="The job that this one regenerated, or null.")
     job_id: str | None = Field(description="The Katalo job; null when none was created.")
 
 
@@ -73,12 +77,19 @@ class FailedData(PhotoData):
     error: Error
 
 
+class CancelledData(PhotoData):
+    """A photo that was cancelled."""
+
+    paid: bool = Field(description="Its job existed already: it is paid for, and its result was dropped.")
+
+
 class EndedPhoto(_Model):
     """How one photo of a listing ended."""
 
     photo_id: PhotoId
     stage: Literal["done", "failed", "cancelled"]
     fingerprint: Fingerprint | None
+    regeneration: Count
 
 
 class ListingData(_Model):
@@ -122,6 +133,13 @@ class PhotoFailed(CloudEvent):
     data: FailedData
 
 
+class PhotoCancelled(CloudEvent):
+    """A photo was cancelled: it is not staged, or its result was dropped."""
+
+    type: Literal["stagecrew.photo.cancelled.v1"]
+    data: CancelledData
+
+
 class ListingCompleted(CloudEvent):
     """Every photo of a listing has ended; sent again, with another id, when one of them ends anew in another way."""
 
@@ -133,6 +151,7 @@ class ListingCompleted(CloudEvent):
 EVENTS: Final[Mapping[str, type[CloudEvent]]] = {
     events.STAGED: PhotoStaged,
     events.FAILED: PhotoFailed,
+    events.CANCELLED: PhotoCancelled,
     events.LISTING_COMPLETED: ListingCompleted,
 }
 

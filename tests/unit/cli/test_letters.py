@@ -100,6 +100,8 @@ def test_replay_sends_a_sinks_dead_letters_again_and_no_photo(stagecrew, outbox,
     assert nothing.exit_code == 1
     assert "no dead letters of these listings" in nothing.stderr
     assert outbox.calls == [("replay", "crm", []), ("replay", "crm", ["L1"]), ("replay", "crm", ["L2"])]
+    outbox.letters.clear()
+    assert "there are no dead letters of crm" in stagecrew("replay", "--sink", "crm").stderr
     assert ledger.replayed == []
 
 

@@ -7,6 +7,8 @@
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
+-- include: paused
+-- include: park
 -- include: revise
 -- include: emit
 -- include: ended
@@ -43,6 +45,7 @@ local function settle(key, token, step)
   if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
+    if was == 'ingested' then redis.call('ZREM', root .. 'remaking', key) end
     redis.call('HDEL', row, 'attempt')
     if not step.poll then redis.call('HDEL', row, 'polls') end
     count(root, partner, was, -1)
