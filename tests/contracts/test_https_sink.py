@@ -41,8 +41,25 @@ def test_an_answer_that_may_change_costs_a_try_and_the_listing_waits(way: Tell, 
     way("https", story)
 
 
-@pytest.mark.parametrize(("answer", "least_ms"), [(410, 3_000_000), (429, 80_000)])
-def test_a_receiver_that_wants_to_be_left_alone_is(way: Tell, answer: int, least_ms: int) -> None:
+def test_a_receiver_that_wants_none_of_a_listing_any_more_still_gets_the_others(way: Tell) -> None:
+    async def story(way: Way) -> None:
+        await way.put("one", 0, answer=410)
+        await way.put("two", 0, 1)
+        async with way.pumping():
+
+            async def settled() -> bool:
+                return await way.ledger.outbox.waiting("hook") == 1
+
+            await way.until("the end of all others", settled)
+        assert by_listing(way.other.got()) == {"two": ["two-0", "two-1"]}
+        view = await way.view()
+        assert (view.failing, view.times_down, view.dead) == (1, 0, 0)
+
+    way("https", story)
+
+
+@pytest.mark.parametrize("answer", [429, 503])
+def test_a_receiver_that_wants_to_be_left_alone_is(way: Tell, answer: int) -> None:
     async def story(way: Way) -> None:
         await way.put("one", 0, answer=answer, headers={"Retry-After": "90"})
         async with way.pumping():
@@ -54,7 +71,7 @@ def test_a_receiver_that_wants_to_be_left_alone_is(way: Tell, answer: int, least
             await way.put("two", 0)
         assert way.other.got() == []
         view = await way.view()
-        assert view.paused_ms > least_ms
+        assert view.paused_ms > 80_000
         assert (view.waiting, view.failing) == (2, 0)
 
     way("https", story)

@@ -127,8 +127,7 @@ class Outbox:
 
     async def release(self, sink: str, pump: str) -> None:
         """Give up the sink's lease, if `pump` has it."""
-        if await self._redis.get(f"{self._root}pump:{sink}") == pump:
-            await self._redis.delete(f"{self._root}pump:{sink}")
+        await self._scripts.call(_PACKAGE, "outbox_release", [sink, pump])
 
     async def waiting(self, sink: str) -> int:
         """Return how many messages the sink has not taken yet."""

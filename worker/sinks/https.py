@@ -33,7 +33,7 @@ from worker.storage.web import CONNECT_S, PublicResolver, Refused, check_address
 CALLS: Final = 16
 #: Answers that say that this message, as it is, will never be taken.
 FINAL: Final = frozenset({400, 405, 406, 411, 413, 414, 415, 422, 431})
-#: "Do not send here any more": tried again once an hour, in case it was said by mistake.
+#: "Do not send here any more": tried again once an hour, in case it was said by mistake, or of one listing only.
 GONE: Final = 410
 TOO_MANY: Final = 429
 UNAVAILABLE: Final = 503
@@ -144,7 +144,7 @@ def outcome_of(status: int, retry_after: str | None, *, now_ms: int) -> Outcome:
     if status in FINAL:
         return refused(f"{said}: it refuses this message")
     if status == GONE:
-        return down(f"{said}: it wants no messages any more; change or remove the sink", LONGEST_MS)
+        return retry(f"{said}: it wants no such messages any more; change or remove the sink", LONGEST_MS)
     if status == TOO_MANY or (status == UNAVAILABLE and wait_ms):
         return down(f"{said}: it wants to be left alone for a while", wait_ms)
     return retry(f"{said}{_HINTS.get(status, '')}", wait_ms)

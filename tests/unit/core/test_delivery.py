@@ -61,7 +61,7 @@ def test_a_message_that_is_given_up_says_after_how_many_tries_and_a_long_reason_
         (404, None, Word.RETRY, 0),
         (408, None, Word.RETRY, 0),
         (409, None, Word.RETRY, 0),
-        (410, None, Word.DOWN, LONGEST_MS),
+        (410, None, Word.RETRY, LONGEST_MS),
         (413, None, Word.DEAD, 0),
         (422, None, Word.DEAD, 0),
         (425, None, Word.RETRY, 0),
