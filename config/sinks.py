@@ -13,8 +13,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, SecretStr, ValidationInfo
 
 #: Celery's queue of our own workers: they know no tasks of others and would drop such a message.
 OUR_QUEUE: Final = "stagecrew"
@@ -98,6 +100,24 @@ def signing_secrets(text: str, sinks: Sequence[SinkAddress]) -> Mapping[str, tup
             )
             raise ValueError(message)
     return {name: tuple(own[name] or shared) for name in wanted}
+
+
+def _checked_url(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    sink_addresses(value.get_secret_value(), allow_http=bool(info.data.get("allow_private_hosts")))
+    return value
+
+
+def _checked_secret(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    # A URL that can't be used is a problem of its own.
+    if (url := info.data.get("completions_url")) is not None:
+        sinks = sink_addresses(url.get_secret_value(), allow_http=True)
+        signing_secrets(value.get_secret_value() if value else "", sinks)
+    return value
+
+
+#: The settings' own types: each is checked against the settings above it.
+CompletionsUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_checked_url)]
+CompletionsSecret: TypeAlias = Annotated[SecretStr | None, AfterValidator(_checked_secret)]
 
 
 def _secret(text: str) -> bytes:
