@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from worker.cli.bench import bench
 from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
@@ -26,7 +27,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, enqueue, status, watch, worker, sandbox, doctor, failed, replay):
+for _command in (run, enqueue, status, watch, worker, sandbox, doctor, failed, replay, bench):
     app.command(epilog=EPILOG)(_command)
 
 

@@ -11,19 +11,18 @@ import io
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
 from typing import Any, Final
 
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from worker.sandbox import shapes
+from worker.sandbox import backdoor, shapes
 from worker.sandbox.books import Asset, Books, Job, Key, state_of
-from worker.sandbox.config import Faults, SandboxConfig
+from worker.sandbox.config import SandboxConfig
 from worker.sandbox.pictures import staged, tiny
 from worker.sandbox.rules import refusal
 from worker.sandbox.webhooks import Webhooks
@@ -201,6 +200,7 @@ async def get_source(sandbox: Sandbox, request: Request) -> Response:
     asset = sandbox.books.assets.get(request.path_params["ingest_id"])
     if asset is None:
         raise Refusal("not_found", "no such ingest")
+    sandbox.books.tell_ingest(asset)
     return shapes.success(sandbox.config.readings, shapes.ingest(sandbox.books, asset))
 
 
@@ -259,6 +259,7 @@ async def get_generation(sandbox: Sandbox, request: Request) -> Response:
 
 def _job(sandbox: Sandbox, request: Request, job: Job, *, write: bool = False) -> Response:
     base = _base(request)
+    sandbox.books.tell(job)
     shown = shapes.job(sandbox.books, job, lambda name: sandbox.sign(base, name))
     return shapes.success(sandbox.config.readings, shown, write=write)
 
@@ -302,25 +303,6 @@ def _picture(sandbox: Sandbox, job: Job, role: str) -> bytes:
             sandbox.pictures[job.sha256] = tiny(source)
         return sandbox.pictures[job.sha256]
     return staged(source, job.settings, role, seed=f"{sandbox.config.seed}{job.job_id}{role}")
-
-
-async def get_books(request: Request) -> Response:
-    """Show the books, for tests."""
-    sandbox: Sandbox = request.app.state.sandbox
-    return JSONResponse(sandbox.books.report())
-
-
-async def faults(request: Request) -> Response:
-    """Read or change the faults."""
-    sandbox: Sandbox = request.app.state.sandbox
-    if request.method == "POST":
-        try:
-            sandbox.faults = replace(sandbox.faults, **_object(await request.body()))
-        except (TypeError, Refusal):
-            known = ", ".join(asdict(Faults()))
-            return JSONResponse({"problem": f"faults are: {known}"}, 422)
-        sandbox.books.config = replace(sandbox.books.config, faults=sandbox.faults)
-    return JSONResponse(asdict(sandbox.faults))
 
 
 async def page(request: Request) -> Response:
@@ -377,8 +359,9 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route(f"{v1}/usage/summary", api("usage", get_usage)),
             Route(f"{v1}/billing/events", api("billing", get_billing)),
             Route("/files/{job_id}/{role}", get_file),
-            Route("/sandbox/books", get_books),
-            Route("/sandbox/faults", faults, methods=["GET", "POST"]),
+            Route("/sandbox/books", backdoor.books),
+            Route("/sandbox/faults", backdoor.faults, methods=["GET", "POST"]),
+            Route("/sandbox/config", backdoor.config, methods=["GET", "POST"]),
             Route("/", page),
         ],
     )

@@ -33,7 +33,14 @@ class RunningSandbox:
 
     def set_faults(self, **faults: object) -> None:
         """Change faults while it runs."""
-        request = urllib.request.Request(f"{self.base_url}/sandbox/faults", data=json.dumps(faults).encode())  # noqa: S310
+        self._change("faults", faults)
+
+    def configure(self, **changes: object) -> None:
+        """Change how long ingests and jobs take from now on, or the cap, while it runs."""
+        self._change("config", changes)
+
+    def _change(self, what: str, fields: dict[str, object]) -> None:
+        request = urllib.request.Request(f"{self.base_url}/sandbox/{what}", data=json.dumps(fields).encode())  # noqa: S310
         with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - loopback
             pass
 

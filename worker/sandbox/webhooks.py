@@ -46,7 +46,14 @@ class Webhooks:
                     task = asyncio.create_task(self._deliver(session, self._sandbox.books.jobs[job_id], base))
                     self._running.add(task)
                     task.add_done_callback(self._running.discard)
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Return how long nothing can be due: a delivery leaves when its job ends, not at the next tick."""
+        if not self._due:
+            return TICK_S
+        left_ms = (self._due[0][0] - self._sandbox.books.now_ms()) / self._sandbox.config.speed
+        return min(TICK_S, max(0.001, left_ms / 1000))
 
     async def _deliver(self, session: aiohttp.ClientSession, job: Job, base: str) -> None:
         sandbox = self._sandbox
@@ -62,16 +69,23 @@ class Webhooks:
         if sandbox.chance("webhooks_forged", sandbox.faults.webhooks_forged):
             secret = "somebody else's"  # noqa: S105 - a forged signature is the point
         for _ in range(copies):
-            await self._send(session, job.webhook_url or "", body, secret)
+            await self._send(session, job, body, secret)
 
-    async def _send(self, session: aiohttp.ClientSession, url: str, body: bytes, secret: str) -> None:
+    async def _send(self, session: aiohttp.ClientSession, job: Job, body: bytes, secret: str) -> None:
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {"x-katalo-signature": signature, "Content-Type": "application/json"}
+        books = self._sandbox.books
+        if job.notified_ms is None:
+            job.notified_ms = books.now_ms()
         for tries in range(TRIES):
             try:
-                async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                async with session.post(
+                    job.webhook_url or "", data=body, headers=headers, allow_redirects=False
+                ) as response:
+                    if response.ok:
+                        books.tell(job)
                     if response.status < 500:  # noqa: PLR2004
-                        self._sandbox.books.tally.webhooks[str(response.status)] += 1
+                        books.tally.webhooks[str(response.status)] += 1
                         return
             except (aiohttp.ClientError, TimeoutError):
                 pass

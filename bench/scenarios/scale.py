@@ -1,0 +1,168 @@
+"""A long backlog: how fast one process fills it, what a photo takes of Redis, what choosing the next ones costs.
+
+At each size a fresh Redis gets that many photos from one process, then the dispatch script is asked for 64 photos a
+dozen times with limits and hands for all of them, and then a real worker works on the backlog for a while.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from statistics import median
+from typing import Final, cast
+
+import worker
+from bench.contenders.contender import RunFailed
+from bench.contenders.fleet import Fleet, running_fleet
+from bench.figures import BYTES, MEGABYTES, OURS, PER_S, US, Figure, Findings, Line
+from bench.meter import Meter, Usage
+from bench.scenarios.options import Options
+from worker.core.photo import Stage
+from worker.flow.dispatching import Orders
+from worker.sandbox.config import SandboxConfig
+from worker.services import Account
+
+SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
+#: Without `--full` the largest backlog is so many times the photos of the other scenarios: 100,000 for 800.
+OF_PHOTOS: Final = 125
+#: Dispatches that are measured at each size, and the photos that each is given hands for.
+DISPATCHES: Final = 12
+PHOTOS_EACH: Final = 64
+#: A real worker works on the backlog until so many photos more are done.
+DONE: Final = 100
+LEAST_RATE: Final = 20_000
+MOST_BYTES: Final = 1_024
+#: The cost at the largest backlog may be so many times that at the smallest and still counts as flat.
+FLAT: Final = 1.5
+#: Everything but hands is in plenty, so that each dispatch finds as many photos as it is given hands for.
+SETTINGS: Final = {"STAGECREW_LOOK_AHEAD": "1000000", "STAGECREW_LEASE_S": "2"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one backlog gave."""
+
+    photos: int
+    enqueue_s: float
+    enqueuer: Usage
+    redis_bytes: float
+    dispatch_us: float
+    worker_bytes: int
+
+
+def scale(options: Options) -> Findings:
+    """Measure stagecrew at growing backlogs."""
+    largest = SIZES[-1] if options.full else OF_PHOTOS * options.photos
+    found = []
+    for photos in [size for size in SIZES if size <= largest] or [largest]:
+        found.append(one := _measure(options, photos))
+        options.say(
+            f"scale: {photos:,} waiting: {photos / one.enqueue_s:,.0f} enqueued a second, {one.redis_bytes:.0f} bytes "
+            f"and {one.dispatch_us:.0f} µs of dispatch a photo, worker {one.worker_bytes / 1e6:.0f} MB"
+        )
+    return findings(found)
+
+
+def findings(found: list[Measured]) -> Findings:
+    """Return the figures of the sizes, the largest last."""
+    most, least = found[-1], found[0]
+    rate = most.photos / most.enqueue_s
+    flat = most.dispatch_us <= FLAT * least.dispatch_us
+    return Findings(
+        figures=(
+            Figure(
+                title=f"enqueued by one process, {most.photos:,} photos",
+                unit=PER_S,
+                values={OURS: rate},
+                asked="≥ 20,000/s",
+                holds=rate >= LEAST_RATE,
+            ),
+            Figure(title="peak memory of that process", unit=MEGABYTES, values={OURS: most.enqueuer.peak_bytes}),
+            Figure(
+                title="Redis memory per waiting photo",
+                unit=BYTES,
+                values={OURS: most.redis_bytes},
+                asked="≤ 1 KB",
+                holds=most.redis_bytes <= MOST_BYTES,
+            ),
+            *(
+                Figure(
+                    title=f"dispatch script per photo, {one.photos:,} waiting",
+                    unit=US,
+                    values={OURS: one.dispatch_us},
+                    asked="flat" if one is most else "",
+                    holds=flat if one is most else None,
+                )
+                for one in found
+            ),
+            *(
+                Figure(
+                    title=f"peak memory of a worker, backlog of {one.photos:,}",
+                    unit=MEGABYTES,
+                    values={OURS: float(one.worker_bytes)},
+                )
+                for one in {least.photos: least, most.photos: most}.values()
+            ),
+        ),
+        dispatch=(Line(label="µs per photo", points=tuple((one.photos, one.dispatch_us) for one in found)),),
+    )
+
+
+def _measure(options: Options, photos: int) -> Measured:
+    config = SandboxConfig(speed=options.speed, picture="tiny", limits_off=True, job_min_s=5, job_max_s=10)
+    with (
+        options.arena.open(config, 1, workers=0, in_flight=photos) as (work, _),
+        running_fleet(work, more=SETTINGS) as fleet,
+    ):
+        empty = fleet.ask(_memory)
+        enqueue_s, enqueuer = _enqueue(fleet, photos)
+        held = fleet.ask(_memory)
+        dispatch_us = fleet.ask(lambda account: _dispatch_us(account, min(DISPATCHES, photos // PHOTOS_EACH)))
+        fleet.start_workers(1)
+        fleet.wait(f"{DONE} photos done", lambda now: now.stages.get(Stage.DONE, 0) >= min(DONE, photos))
+        worker_bytes = Meter(fleet.pids).read()["worker"].peak_bytes
+    return Measured(
+        photos=photos,
+        enqueue_s=enqueue_s,
+        enqueuer=enqueuer,
+        redis_bytes=(held - empty) / photos,
+        dispatch_us=dispatch_us,
+        worker_bytes=worker_bytes,
+    )
+
+
+def _enqueue(fleet: Fleet, photos: int) -> tuple[float, Usage]:
+    command = [sys.executable, "-m", "bench.contenders.enqueuer", str(photos), str(fleet.work.source(0))]
+    done = subprocess.run(command, env=dict(fleet.environ), capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise RunFailed(f"{photos:,} photos were not enqueued:\n{done.stderr[-2000:]}")
+    report = json.loads(done.stdout)
+    return report["seconds"], Usage(**report["usage"])
+
+
+async def _memory(account: Account) -> float:
+    found = await cast("Awaitable[dict[str, int]]", account.redis.info("memory"))
+    return float(found["used_memory"])
+
+
+async def _dispatch_us(account: Account, times: int) -> float:
+    """Return the median cost of the dispatch script per photo, by the server's own clock, in microseconds."""
+    costs = []
+    try:
+        for number in range(times + 1):
+            hands = PHOTOS_EACH * (number + 1)
+            await account.admission.heartbeat("bench", hands=hands, busy=0, version=worker.__version__)
+            await account.redis.config_resetstat()
+            orders = await account.dispatching.dispatch("bench")
+            stats = await cast("Awaitable[dict[str, dict[str, float]]]", account.redis.info("commandstats"))
+            if not isinstance(orders, Orders) or not orders.photos:
+                raise RunFailed(f"nothing was dispatched from the backlog: {orders}")
+            # The first one loads the script.
+            if number:
+                costs.append(stats["cmdstat_evalsha"]["usec"] / len(orders.photos))
+    finally:
+        await account.admission.heartbeat("bench", hands=0, busy=0, version=worker.__version__)
+    return median(costs)
