@@ -76,6 +76,7 @@ def main(words: Sequence[str] | None = None) -> int:
     everything = given.scenario is None and given.contender is None
     folder = given.write.resolve() if given.write else (ROOT / "docs" if everything else None)
     report = Report(command=shlex.join(["stagecrew", "bench", *words]), machine=machine())
+    came_from = Path.cwd()
     with open_arena(given.workers) as arena:
         # No `.env` of the folder one works in may reach the contenders.
         os.chdir(arena.folder)
@@ -94,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
             say(f"the benchmarks ended: {failed}")
             return 1
         finally:
-            os.chdir(ROOT)
+            os.chdir(came_from)
     titles = {one.name: one.title for one in CONTENDERS}
     sys.stdout.write(table(report.figures, titles) + "\n")
     if folder is not None:

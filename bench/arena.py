@@ -55,6 +55,11 @@ class Run:
         return self.spent.own_cpu_s() * 1000 / self.photos
 
     @property
+    def core_share(self) -> float:
+        """How many cores the contender's own processes kept busy."""
+        return self.spent.own_cpu_s() / self.spent.seconds
+
+    @property
     def redis_cpu_ms(self) -> float | None:
         """CPU time of its Redis per photo, in ms; None where it has none."""
         redis = self.spent.usage.get("redis")

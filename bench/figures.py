@@ -19,6 +19,7 @@ class Unit:
 
 
 SHARE: Final = Unit(write=lambda value: f"{value:.1%}".replace("%", " %"))
+PLAIN_SHARE: Final = Unit(write=SHARE.write, ratio=False)
 COUNT: Final = Unit(write=lambda value: f"{value:,.0f}", ratio=False)
 NUMBER: Final = Unit(write=lambda value: f"{value:.1f}")
 TURNS: Final = Unit(write=lambda value: f"{value:.2f}", ratio=False)

@@ -46,7 +46,7 @@ def call(task: Task[Any, Any], method: str, path: str, **content: Any) -> dict[s
         raise task.retry(exc=error, countdown=back_off_s(task)) from error
     if answer.status_code in REFUSED:
         asked_s = answer.json()["error"]["retry_after"] or 0.0
-        raise task.retry(countdown=max(asked_s, back_off_s(task)))
+        raise task.retry(countdown=max(asked_s / WORK.speed, back_off_s(task)))
     answer.raise_for_status()
     found: dict[str, Any] = answer.json()
     return found
@@ -126,4 +126,3 @@ def main() -> None:
         result = signature.delay()
         if WORK.one_by_one:
             result.get()
-

@@ -19,6 +19,8 @@ from bench.work import Work
 
 #: The pause after a refusal that names none, in seconds of the API's time.
 PAUSE_S: Final = 2.0
+#: Photos at once: as many as httpx keeps connections; with more it spends its time looking for a free one.
+MOST: Final = 100
 TOO_MANY: Final = 429
 
 
@@ -40,7 +42,7 @@ class Stager:
     def __init__(self, work: Work, client: httpx.AsyncClient) -> None:
         self._work = work
         self._client = client
-        self._slots = asyncio.Semaphore(1 if work.one_by_one else work.in_flight)
+        self._slots = asyncio.Semaphore(1 if work.one_by_one else min(work.in_flight, MOST))
 
     async def stage(self, number: int) -> None:
         """Stage one photo."""
@@ -70,9 +72,7 @@ class Stager:
                 answer.raise_for_status()
                 found: dict[str, Any] = answer.json()
                 return found
-            # The API gives this one in seconds of real time.
-            wait_s = answer.json()["error"]["retry_after"]
-            await asyncio.sleep(wait_s or PAUSE_S / self._work.speed)
+            await self._pause(answer.json()["error"]["retry_after"] or PAUSE_S)
 
     async def _download(self, url: str) -> bytes:
         answer = await self._client.get(url)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final, cast
 
 import worker
 from bench.contenders.contender import RunFailed
 from bench.contenders.fleet import Fleet, running_fleet
+from bench.contenders.waiting import PER_LISTING
 from bench.figures import BYTES, MEGABYTES, OURS, PER_S, US, Figure, Findings, Line
 from bench.meter import Meter, Usage
 from bench.scenarios.options import Options
@@ -33,6 +36,8 @@ DISPATCHES: Final = 12
 PHOTOS_EACH: Final = 64
 #: A real worker works on the backlog until so many photos more are done.
 DONE: Final = 100
+#: Photos in the file that `stagecrew enqueue` is given, at most.
+MOST_IN_FILE: Final = 100_000
 LEAST_RATE: Final = 20_000
 MOST_BYTES: Final = 1_024
 #: The cost at the largest backlog may be so many times that at the smallest and still counts as flat.
@@ -63,11 +68,14 @@ def scale(options: Options) -> Findings:
             f"scale: {photos:,} waiting: {photos / one.enqueue_s:,.0f} enqueued a second, {one.redis_bytes:.0f} bytes "
             f"and {one.dispatch_us:.0f} µs of dispatch a photo, worker {one.worker_bytes / 1e6:.0f} MB"
         )
-    return findings(found)
+    in_file = min(MOST_IN_FILE, largest)
+    by_cli = _from_file(options, in_file)
+    options.say(f"scale: `stagecrew enqueue` took {by_cli:,.0f} photos a second from a file of {in_file:,}")
+    return findings(found, by_cli)
 
 
-def findings(found: list[Measured]) -> Findings:
-    """Return the figures of the sizes, the largest last."""
+def findings(found: list[Measured], by_cli: float) -> Findings:
+    """Return the figures of the sizes, the largest last; `by_cli`: photos a second from a file."""
     most, least = found[-1], found[0]
     rate = most.photos / most.enqueue_s
     flat = most.dispatch_us <= FLAT * least.dispatch_us
@@ -80,7 +88,16 @@ def findings(found: list[Measured]) -> Findings:
                 asked="≥ 20,000/s",
                 holds=rate >= LEAST_RATE,
             ),
-            Figure(title="peak memory of that process", unit=MEGABYTES, values={OURS: most.enqueuer.peak_bytes}),
+            Figure(
+                title="enqueued by `stagecrew enqueue` from a file, its start included",
+                unit=PER_S,
+                values={OURS: by_cli},
+            ),
+            Figure(
+                title="peak memory of the process that enqueues",
+                unit=MEGABYTES,
+                values={OURS: most.enqueuer.peak_bytes},
+            ),
             Figure(
                 title="Redis memory per waiting photo",
                 unit=BYTES,
@@ -109,6 +126,26 @@ def findings(found: list[Measured]) -> Findings:
         ),
         dispatch=(Line(label="µs per photo", points=tuple((one.photos, one.dispatch_us) for one in found)),),
     )
+
+
+def _from_file(options: Options, photos: int) -> float:
+    """Return the photos a second that `stagecrew enqueue` takes in from a file, its start included."""
+    with options.arena.open(SandboxConfig(), 1, workers=0) as (work, _), running_fleet(work) as fleet:
+        records = Path(work.folder) / "listings.jsonl"
+        with records.open("w") as lines:
+            for number in range(0, photos, PER_LISTING):
+                last = min(number + PER_LISTING, photos)
+                sources = [{"photo_id": str(at), "source": str(work.source(0))} for at in range(number, last)]
+                settings = {"mode": "refurnish", "style_preset": "modern"}
+                record = {"listing_id": f"listing-{number}", "photos": [{**one, **settings} for one in sources]}
+                lines.write(json.dumps(record) + "\n")
+        began_s = time.monotonic()
+        command = [sys.executable, "-m", "worker.cli", "enqueue", str(records)]
+        done = subprocess.run(command, env=dict(fleet.environ), capture_output=True, text=True, check=False)  # noqa: S603
+        seconds = time.monotonic() - began_s
+        if done.returncode != 0:
+            raise RunFailed(f"`stagecrew enqueue` did not take a file in:\n{done.stdout}{done.stderr}")
+    return photos / seconds
 
 
 def _measure(options: Options, photos: int) -> Measured:

@@ -6,7 +6,7 @@ from typing import Final
 
 from bench.arena import Run
 from bench.books import detection_s, refill_s, slot_use, slots_over_time
-from bench.figures import COUNT, MEGABYTES, MS, NUMBER, OURS, SECONDS, SHARE, Figure, Findings, Line
+from bench.figures import COUNT, MEGABYTES, MS, NUMBER, OURS, PLAIN_SHARE, SECONDS, SHARE, Figure, Findings, Line
 from bench.scenarios.options import Options
 from worker.sandbox.config import SandboxConfig
 
@@ -65,6 +65,11 @@ def findings(titles: dict[str, Run], config: SandboxConfig, runs: dict[str, Run]
                 title="CPU per photo at these limits",
                 unit=MS,
                 values={name: run.cpu_ms for name, run in runs.items()},
+            ),
+            Figure(
+                title="share of a core for that",
+                unit=PLAIN_SHARE,
+                values={name: run.core_share for name, run in runs.items()},
             ),
             Figure(
                 title="peak memory of a process",

@@ -35,7 +35,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer other than success."""
 
     def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
-        """`code` of the contract's table; `wait_s` in seconds of real time."""
+        """`code` of the contract's table; `wait_s` in seconds of the API's time."""
         super().__init__(message)
         self.code = code
         self.message = message
