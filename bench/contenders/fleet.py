@@ -137,13 +137,13 @@ def environ_for(work: Work, redis_url: str, port: int = 0) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_fleet(work: Work, *, more: Mapping[str, str] | None = None) -> Iterator[Fleet]:
-    """Run a fleet while the block runs; `more`: settings besides the usual. Raises RunFailed when it does not start."""
+def running_fleet(work: Work) -> Iterator[Fleet]:
+    """Run a fleet while the block runs. Raises RunFailed when it does not start."""
     folder = Path(work.folder)
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(embedded_redis(folder / "redis"))
         port = _free_port() if work.webhooks else 0
-        given = {**environ_for(work, redis.url, port), **(more or {})}
+        given = environ_for(work, redis.url, port)
         fleet = Fleet(
             work=work,
             redis=redis,

@@ -18,11 +18,12 @@ from typing import Final, cast
 
 import worker
 from bench.contenders.contender import RunFailed
-from bench.contenders.fleet import Fleet, running_fleet
+from bench.contenders.fleet import Fleet, ask, environ_for, running_fleet
 from bench.contenders.waiting import PER_LISTING
 from bench.figures import BYTES, MEGABYTES, OURS, PER_S, US, Figure, Findings, Line
 from bench.meter import Meter, Usage
 from bench.scenarios.options import Options
+from config.settings import load_settings
 from worker.core.photo import Stage
 from worker.flow.dispatching import Orders
 from worker.sandbox.config import SandboxConfig
@@ -42,8 +43,13 @@ LEAST_RATE: Final = 20_000
 MOST_BYTES: Final = 1_024
 #: The cost at the largest backlog may be so many times that at the smallest and still counts as flat.
 FLAT: Final = 1.5
-#: Everything but hands is in plenty, so that each dispatch finds as many photos as it is given hands for.
-SETTINGS: Final = {"STAGECREW_LOOK_AHEAD": "1000000", "STAGECREW_LEASE_S": "2"}
+#: Everything but hands is in plenty for whoever measures, so that each dispatch finds as many photos as it is given
+#: hands for; what it leased comes back soon. The worker has the usual settings.
+PLENTY: Final = {
+    "STAGECREW_LOOK_AHEAD": "1000000",
+    "STAGECREW_LIMITS__IN_FLIGHT": "1000000",
+    "STAGECREW_LEASE_S": "1",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,8 @@ def findings(found: list[Measured], by_cli: float) -> Findings:
     """Return the figures of the sizes, the largest last; `by_cli`: photos a second from a file."""
     most, least = found[-1], found[0]
     rate = most.photos / most.enqueue_s
-    flat = most.dispatch_us <= FLAT * least.dispatch_us
+    # One size alone says nothing about a curve.
+    flat = most.dispatch_us <= FLAT * least.dispatch_us if len(found) > 1 else None
     return Findings(
         figures=(
             Figure(
@@ -110,7 +117,7 @@ def findings(found: list[Measured], by_cli: float) -> Findings:
                     title=f"dispatch script per photo, {one.photos:,} waiting",
                     unit=US,
                     values={OURS: one.dispatch_us},
-                    asked="flat" if one is most else "",
+                    asked="flat" if one is most and flat is not None else "",
                     holds=flat if one is most else None,
                 )
                 for one in found
@@ -150,14 +157,12 @@ def _from_file(options: Options, photos: int) -> float:
 
 def _measure(options: Options, photos: int) -> Measured:
     config = SandboxConfig(speed=options.speed, picture="tiny", limits_off=True, job_min_s=5, job_max_s=10)
-    with (
-        options.arena.open(config, 1, workers=0, in_flight=photos) as (work, _),
-        running_fleet(work, more=SETTINGS) as fleet,
-    ):
+    with options.arena.open(config, 1, workers=0) as (work, _), running_fleet(work) as fleet:
         empty = fleet.ask(_memory)
         enqueue_s, enqueuer = _enqueue(fleet, photos)
         held = fleet.ask(_memory)
-        dispatch_us = fleet.ask(lambda account: _dispatch_us(account, min(DISPATCHES, photos // PHOTOS_EACH)))
+        plenty = load_settings({**environ_for(work, fleet.redis.url), **PLENTY})
+        dispatch_us = ask(plenty, lambda account: _dispatch_us(account, min(DISPATCHES, photos // PHOTOS_EACH)))
         fleet.start_workers(1)
         fleet.wait(f"{DONE} photos done", lambda now: now.stages.get(Stage.DONE, 0) >= min(DONE, photos))
         worker_bytes = Meter(fleet.pids).read()["worker"].peak_bytes

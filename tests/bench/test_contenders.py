@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,3 +185,18 @@ def test_the_meter_counts_from_its_beginning_and_adds_up_a_role() -> None:
 
 def nothing_said(_: str) -> None:
     """Say nothing."""
+
+
+def test_without_a_checkout_the_command_says_where_the_benchmarks_are(tmp_path: Path) -> None:
+    for package in ("worker", "config", "tasks"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    said = subprocess.run(
+        [sys.executable, "-P", "-m", "worker.cli", "bench"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 2
+    assert "source checkout" in said.stderr
