@@ -30,6 +30,7 @@ from bench.scenarios.shift import shift
 from bench.scenarios.slots import slots
 from bench.scenarios.webhooks import webhooks
 from bench.scenarios.writes import writes
+from worker.cli.exits import INTERRUPTED
 from worker.sandbox.config import SandboxConfig
 
 CONTENDERS: Final[Sequence[Contender]] = (Stagecrew(), NaiveChain(), PlainScript(), FloorScript())
@@ -67,7 +68,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 0 when every figure is what is asked of it, 1 when one is not or a run failed."""
+    """Run what was asked for; 0 when every figure is what is asked of it, 1 when one is not or a run failed.
+
+    2 where it can't measure, 130 when it is interrupted.
+    """
     words = sys.argv[1:] if words is None else words
     given = parse(words)
     if not Path("/proc/self/stat").exists():
@@ -94,6 +98,9 @@ def main(words: Sequence[str] | None = None) -> int:
         except RunFailed as failed:
             say(f"the benchmarks ended: {failed}")
             return 1
+        except KeyboardInterrupt:
+            say("the benchmarks were interrupted; nothing was written")
+            return INTERRUPTED
         finally:
             os.chdir(came_from)
     titles = {one.name: one.title for one in CONTENDERS}

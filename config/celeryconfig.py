@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from kombu import Exchange, Queue
+
+from config.accounts import DEFAULT, accounts_of
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+
+QUEUE: Final = "stagecrew"
+#: Threads of one worker at most: more of them would only wait for the same event loop.
+MOST_THREADS: Final = 1000
+
+
+def queue_of(account: str) -> str:
+    """Return the queue of an account's messages; `default` has the one that everything else goes to as well."""
+    return QUEUE if account == DEFAULT else f"{QUEUE}-{account}"
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)
+
+
+def threads_of(settings: Settings) -> int:
+    """Return the threads of a worker: as many as photos that may be worked on at once, for each account its own."""
+    return min(MOST_THREADS, settings.hands * len(accounts_of(settings)))
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -18,14 +41,17 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
         "result_backend": None,
         "task_ignore_result": True,
-        "task_default_queue": "stagecrew",
+        "task_default_queue": QUEUE,
+        # Each account has a queue of its own: a worker gets no message of an account that it does not know, and takes
+        # turns between the others.
+        "task_queues": [_queue(name) for name in dict.fromkeys([QUEUE, *map(queue_of, accounts_of(settings))])],
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,
         # One message a thread: the dispatcher sends no more than the fleet has hands for.
         "worker_prefetch_multiplier": 1,
-        # A thread waits for its batch on the process's event loop; as many as photos that may be worked on at once.
+        # A thread waits for its batch on the process's event loop.
         "worker_pool": "threads",
-        "worker_concurrency": settings.hands,
+        "worker_concurrency": threads_of(settings),
         # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,

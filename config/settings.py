@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,7 +23,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from config.accounts import Origin
 from config.limits import Limit, LimitSettings
+from config.partners import Weights
 
 __all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
 
@@ -93,10 +95,14 @@ class Settings(BaseSettings):
     source_mode: Literal["auto", "upload", "url"] = Field(
         default="auto",
         description="How sources reach the API: `upload` sends their bytes, `url` lets the API fetch public "
-        "https sources that are not signed, `auto` uploads.",
+        "https sources that are not signed, `auto` does so while its budget for fetches is free and uploads otherwise, "
+        "also what the API could not fetch.",
     )
     accounts_file: Path | None = Field(
-        default=None, description="File of several Katalo organisations; not part of this release."
+        default=None, description="File of several Katalo organisations, TOML or JSON: see [accounts](accounts.md)."
+    )
+    partner_weights: Weights = Field(
+        default={}, description="Turns that partners take within a priority, like `acme=3,globex=1`; 1 unless named."
     )
     allow_private_hosts: bool = Field(
         default=False,
@@ -105,15 +111,18 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         default=Path(".stagecrew"), description="Folder of `stagecrew run`'s own Redis, sandbox and logs."
     )
-    hands: int = Field(default=64, ge=1, le=1000, description="Photos that one worker process works on at once.")
+    hands: int = Field(
+        default=64, ge=1, le=1000, description="Photos that one worker process works on at once, of each account."
+    )
     lease_s: float = Field(
         default=20, ge=1, description="Seconds a step may go unheard of before it is handed out again."
     )
     guard_ms: int = Field(
         default=1000,
         ge=0,
-        description="Margin on every budget's window, in ms: how long a grant is good for. Of a budget of N a "
-        "window W the share W / (W + guard) is used: 1000 costs 1.6 % of a minute's budget.",
+        description="How long a grant is good for, in ms, so the longest way of a call to the API. A grant holds its "
+        "place in the window for that much longer until its call is over, and no longer: a budget of N a window W is "
+        "used to W / (W + the call's own time), whatever the guard.",
     )
     look_ahead: int | None = Field(
         default=None, ge=1, description="Photos made ready ahead of free slots; as many as slots unless set."
@@ -156,6 +165,19 @@ class Settings(BaseSettings):
         default=None,
         description="`user:password` that Flower asks for; without it Flower listens on 127.0.0.1 only.",
     )
+
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    @property
+    def origin(self) -> Origin:
+        """Where these settings came from, and whose they are."""
+        return self._origin
+
+    def coming_from(self, origin: Origin) -> Settings:
+        """Return a copy with another origin."""
+        copy = self.model_copy()
+        copy._origin = origin  # noqa: SLF001 - a copy of our own
+        return copy
 
     @property
     def redis_url_text(self) -> str:
@@ -234,14 +256,6 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("accounts_file")
-    @classmethod
-    def _accounts(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            message = "several accounts are not part of this release; remove it and use KATALO_API_KEY"
-            raise ValueError(message)
-        return value
-
     @field_validator("speed")
     @classmethod
     def _speed(cls, value: float, info: ValidationInfo) -> float:
@@ -281,6 +295,9 @@ def variables() -> set[str]:
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings; with `environ` from that mapping alone. Raises SettingsError naming every problem."""
+    from config.accounts_file import read_accounts  # noqa: PLC0415 - what it reads are settings too
+
+    origin = Origin(loaded=True, environ=environ)
     if environ is None:
         from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
         environ = {**from_file, **os.environ}
@@ -290,6 +307,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings(**_Given({name: environ[name] for name in known if name in environ})())
     except ValidationError as error:
         problems += [_problem(found) for found in error.errors(include_input=False, include_url=False)]
+    else:
+        settings, found = read_accounts(settings, origin, environ)
+        problems += found
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -307,7 +327,12 @@ def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
     limit = place[:1] == ["limits"]
     variable = f"STAGECREW_LIMITS__{place[1].upper()}" if limit else variable_of(place[0].lower())
+    return f"{variable}: {said_of(found)}"
+
+
+def said_of(found: Any) -> str:
+    """Return what one of pydantic's findings says, with a remedy."""
     said = str(found["msg"]).removeprefix("Value error, ")
     said = f"{said[0].lower()}{said[1:]}"
     # A check of our own names its remedy itself.
-    return f"{variable}: {said}" if found["type"] == "value_error" else f"{variable}: {said}; see docs/settings.md"
+    return said if found["type"] == "value_error" else f"{said}; see docs/settings.md"

@@ -9,16 +9,23 @@ The scripts get the root as their declared key and build the others from it: one
 | `l:<listing>` | hash | a listing, its photos' outcomes, how many are open | the same, by its last photo |
 | `stages`, `partners` | hash | photos by stage, by partner and stage | lasting |
 | `due:<step>` | sorted set | photos that wait for a time (ms) | lasting |
-| `backlog:<kind>:<priority>` | sorted set | photos that wait for a budget, by turn | lasting |
-| `turns:<kind>` | hash | the turn being served and each partner's last | lasting |
+| `backlog:<kind>:<priority>:<partner>` | sorted set | photos that wait for a budget, as they were accepted | lasting |
+| `ring:<kind>:<priority>` | sorted set | partners with photos in the backlog, by the tag of their next turn | lasting |
+| `resting:<kind>` | sorted set | backlogs that may not go now, by when to look again (ms) | lasting |
+| `turns:<kind>` | hash | the turn being served, next turns of partners outside the ring, turns given | lasting |
 | `held:<stage>` | sorted set | failed, parked and uncertain photos | lasting |
 | `leases` | sorted set | photos that are being worked on, until when (ms) | lasting |
 | `unadmitted:<step>` | sorted set | leased photos whose grant is still to be taken | lasting |
 | `slots` | sorted set | photos whose job is in flight, since when (ms) | lasting |
+| `limits` | hash | limits that differ from the settings: reported by the API, or grown | lasting |
+| `growth` | hash | since when a limit that may grow held slots up, and until when it rests | lasting |
 | `cap` | hash | the lowered cap after a refusal | until it is back up |
 | `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
 | `paused_reason` | string | why the account is paused | twice the pause |
+| `remaking` | sorted set | photos that wait for another picture, since when (ms) | lasting |
+| `paused` | hash | the account's and partners' pauses by people: since when, why, by whom | until resumed |
+| `paused_listings` | hash | the same of listings, by their keys | until resumed |
 | `boot` | string | until when budgets count as spent (ms) | lasting |
 | `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |

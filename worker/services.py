@@ -7,38 +7,36 @@ from __future__ import annotations
 
 import contextlib
 import random
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
+from config.accounts import settings_for
 from worker import keys
-from worker.core.cadence import first_read_ms
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.katalo.client import KataloClient
-from worker.ledger.ledger import Ledger, kind_of
+from worker.katalo.keyring import Keyring
+from worker.ledger.ledger import Ledger
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from config.rotation import LiveAccounts
     from config.settings import Settings
-    from worker.core.photo import Photo
 
-#: However fast the API's clock runs in the sandbox, the delays on this machine stay what they are.
-LEAST_GUARD_MS: Final = 200
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
-#: Learnt durations are read from Redis at most this often, in seconds.
-DURATIONS_LIFE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +49,7 @@ class Account:
     ledger: Ledger
     admission: Admission
     dispatching: Dispatching
+    cadence: Cadence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,9 +67,14 @@ class Services:
     #: Both in ms of the API's time.
     ingest_deadline_ms: int
     job_deadline_ms: int
+    #: Without one the key stays what it is.
+    keyring: Keyring | None = None
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
-    _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+    #: Photos that wait for a slot, as the latest batch was told.
+    waiting: int = 0
+    #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
+    unfetchable: set[str | None] = field(default_factory=set)
 
     @property
     def ledger(self) -> Ledger:
@@ -87,25 +91,36 @@ class Services:
         """The account's budgets and cap."""
         return self.account.limits
 
-    async def first_read_ms(self, photo: Photo, default_ms: int) -> int:
-        """Return when a job of the photo's kind is first read, in ms after its creation, from learnt durations."""
-        kind = kind_of(photo)
-        read_s, histogram = self._durations.get(kind, (float("-inf"), {}))
-        if time.monotonic() - read_s > DURATIONS_LIFE_S:
-            histogram = await self.ledger.durations(kind)
-            self._durations[kind] = (time.monotonic(), histogram)
-        return first_read_ms(histogram, default_ms)
+    async def key_renewed(self, *, look_closer: bool = False) -> bool:
+        """Take over the key that the account's file has now; with another one the account's pause is over."""
+        if self.keyring is None or not await self.keyring.renewed(look_closer=look_closer):
+            return False
+        await self.admission.mended()
+        return True
+
+    async def key_was_replaced(self, key_number: int) -> bool:
+        """Say whether a call was sent with a key that is not the account's any more; its file is read once more."""
+        if key_number == self.katalo.key_number:
+            await self.key_renewed(look_closer=True)
+        return key_number != self.katalo.key_number
+
+    @property
+    def cadence(self) -> Cadence:
+        """When to read the account's ingests and jobs."""
+        return self.account.cadence
 
 
 def limits_of(settings: Settings) -> Limits:
     """Return the budgets in force: the settings' windows on the fleet's clock, each with its guard."""
-    guard_ms = int(max(settings.guard_ms / settings.speed, min(settings.guard_ms, LEAST_GUARD_MS)))
+    # However fast the API's clock runs in the sandbox, the delays on this machine stay what they are.
+    guard_ms = settings.guard_ms
     budgets = {}
     for route in Route:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+    fixed = frozenset(settings.limits.model_fields_set)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
 def stream_of(settings: Settings) -> str:
@@ -115,14 +130,22 @@ def stream_of(settings: Settings) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_account(settings: Settings, account: str = "default") -> AsyncIterator[Account]:
-    """Open what touches Redis only. Raises `redis.exceptions.RedisError` at first use, not here."""
+async def open_account(settings: Settings, account: str | None = None) -> AsyncIterator[Account]:
+    """Open what touches Redis only; of the account that the settings are of unless one is named.
+
+    Raises UnknownAccount, and `redis.exceptions.RedisError` at first use, not here.
+    """
+    settings = settings_for(settings, account)
+    account = settings.origin.account
     redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2)
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    cadence = Cadence(scripts, limits, speed=settings.speed)
+    weights = settings.partner_weights
     ledger = Ledger(
         scripts,
+        prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
         stream=stream_of(settings),
@@ -133,10 +156,12 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
     dispatching = Dispatching(
         scripts,
         limits,
+        cadence=cadence,
         lease_ms=int(settings.lease_s * 1000),
-        look_ahead=settings.look_ahead or limits.in_flight,
+        look_ahead=settings.look_ahead,
         ageing_ms=int(settings.ageing_s * 1000),
         speed=settings.speed,
+        weights=settings.partner_weights,
     )
     try:
         yield Account(
@@ -146,23 +171,30 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             ledger=ledger,
             admission=Admission(scripts, limits),
             dispatching=dispatching,
+            cadence=cadence,
         )
     finally:
         await redis.aclose()
 
 
 @contextlib.asynccontextmanager
-async def open_ledger(settings: Settings, account: str = "default") -> AsyncIterator[Ledger]:
+async def open_ledger(settings: Settings, account: str | None = None) -> AsyncIterator[Ledger]:
     """Open the ledger alone: what the CLI uses."""
     async with open_account(settings, account) as opened:
         yield opened.ledger
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, account: str = "default") -> AsyncIterator[Services]:
-    """Open everything a worker needs. Raises StoreError when the store's URL can't be used."""
+async def open_services(
+    settings: Settings, account: str | None = None, *, live: LiveAccounts | None = None
+) -> AsyncIterator[Services]:
+    """Open everything a worker needs for one account; `live` has its key when that changes.
+
+    Raises UnknownAccount, and StoreError when the store's URL can't be used.
+    """
+    settings = settings_for(settings, account)
     async with contextlib.AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_account(settings, account))
+        opened = await stack.enter_async_context(open_account(settings))
         store = open_store(settings.storage_url)
         katalo = await stack.enter_async_context(
             KataloClient(
@@ -186,4 +218,5 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             webhook_url=settings.webhook_public_url,
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
+            keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,
         )

@@ -67,10 +67,12 @@ def _slots(lines: Sequence[Line], cap: int) -> list[str]:
 def _dispatch(lines: Sequence[Line]) -> list[str]:
     points = [point for line in lines for point in line.points]
     sizes = sorted({x for x, _ in points})
-    low, high = 10 ** math.floor(math.log10(sizes[0])), 10 ** math.ceil(math.log10(sizes[-1] + 1))
-    decades = range(round(math.log10(low)), round(math.log10(high)) + 1)
+    first = math.floor(math.log10(sizes[0]))
+    last = max(first + 1, math.ceil(math.log10(sizes[-1])))
     most = max(y for _, y in points) * 1.3
-    across = Axis(low=low, high=high, begin=680, end=970, ticks=[10.0**n for n in decades], log=True)
+    across = Axis(
+        low=10**first, high=10**last, begin=680, end=970, ticks=[10.0**n for n in range(first, last + 1)], log=True
+    )
     up = Axis(low=0, high=most, begin=300, end=40, ticks=_steps(most))
     parts = _frame(across, up, "µs of the dispatch script per photo", "photos waiting", _short)
     for number, line in enumerate(lines):

@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Final, cast
 
 import worker
@@ -191,7 +190,10 @@ async def _memory(account: Account) -> float:
 
 
 async def _dispatch_us(account: Account, times: int) -> float:
-    """Return the median cost of the dispatch script per photo, by the server's own clock, in microseconds."""
+    """Return the least cost of the dispatch script per photo, by the server's own clock, in microseconds.
+
+    Whatever else runs on the machine can only add to it.
+    """
     costs = []
     try:
         for number in range(times + 1):
@@ -207,4 +209,4 @@ async def _dispatch_us(account: Account, times: int) -> float:
                 costs.append(stats["cmdstat_evalsha"]["usec"] / len(orders.photos))
     finally:
         await account.admission.heartbeat("bench", hands=0, busy=0, version=worker.__version__)
-    return median(costs)
+    return min(costs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +17,19 @@ from worker.core.request import canonical_request
 from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.lua import Scripts
 
 START_MS = 1_800_000_000_000
-WINDOW_MS = 10_000
+#: What the API counts in, and how long a grant is good for; the window of a budget is both together.
+API_WINDOW_MS = 9_000
+GUARD_MS = 1_000
+WINDOW_MS = API_WINDOW_MS + GUARD_MS
 LEASE_MS = 5_000
 STREAM = "completions"
 
@@ -35,17 +41,25 @@ class Account:
     redis: Redis
     clock_ms: int = START_MS
     limit: int = 10
+    ingest_reads: int | None = None
     in_flight: int = 3
-    look_ahead: int = 100
+    look_ahead: int | None = 100
+    weights: dict[str, int] = field(default_factory=dict)
+    name: str = "default"
+    fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
+        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=1_000)
+        reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
+        budgets[Route.INGEST_READS] = reads
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.ledger = Ledger(
             scripts,
-            account="default",
+            prospects=Prospects(scripts, self.cadence, weights=self.weights, speed=1),
+            account=self.name,
             limits=self.limits,
             stream=STREAM,
             stream_length=1_000,
@@ -54,7 +68,14 @@ class Account:
         )
         self.admission = Admission(scripts, self.limits)
         self.dispatching = Dispatching(
-            scripts, self.limits, lease_ms=LEASE_MS, look_ahead=self.look_ahead, ageing_ms=600_000, speed=1
+            scripts,
+            self.limits,
+            cadence=self.cadence,
+            lease_ms=LEASE_MS,
+            look_ahead=self.look_ahead,
+            ageing_ms=600_000,
+            speed=1,
+            weights=self.weights,
         )
         self.push(0)
 
@@ -100,6 +121,10 @@ class Account:
         batch = await self.ledger.open(sent.step, [(sent.key, sent.token)])
         assert len(batch.opened) == 1, "the lease is stale"
         return batch.opened[0].photo
+
+    async def renew(self, photo: Photo) -> None:
+        """Keep a lease, as a worker does that is still at it."""
+        await self.ledger.renew([(photo.key, photo.token)])
 
     async def settle(self, photo: Photo, stage: Stage, ending: Ending = Ending.GO, **more: Any) -> bool:
         """Settle a step."""
@@ -165,9 +190,9 @@ async def _keys_are_documented(redis: Redis) -> None:
     for key in await redis.keys("*"):
         if key == STREAM:
             continue
-        root = keys.root("default")
-        assert key.startswith(root), f"{key} is not below the account's root"
-        name = key.removeprefix(root).partition(":")[0]
+        root = re.match(re.escape(keys.root("NAME")).replace("NAME", "[a-z]+"), key)
+        assert root, f"{key} is not below an account's root"
+        name = key.removeprefix(root[0]).partition(":")[0]
         assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
 
 

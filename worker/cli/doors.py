@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.cli.checks import Finding
     from worker.core.photo import NewListing, Stage
+    from worker.flow.outlook import Prospect
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
 
 
@@ -54,8 +55,15 @@ class LedgerPort(Protocol):
         """Return completion messages after a stream id."""
 
 
+class AccountPort(LedgerPort, Protocol):
+    """What the CLI needs of one account's ledger besides."""
+
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+
+
 @contextlib.asynccontextmanager
-async def _open_ledger(settings: Settings) -> AsyncIterator[LedgerPort]:
+async def _open_ledger(settings: Settings) -> AsyncIterator[AccountPort]:
     from worker.services import open_ledger  # noqa: PLC0415 - half a second that `--help` must not pay
 
     async with open_ledger(settings) as ledger:
@@ -79,7 +87,7 @@ class Doors:
     """Where a command gets its settings, its ledger, and what there is to say of the ledger's server."""
 
     load_settings: Callable[[], Settings] = _load_settings
-    open_ledger: Callable[[Settings], AbstractAsyncContextManager[LedgerPort]] = _open_ledger
+    open_ledger: Callable[[Settings], AbstractAsyncContextManager[AccountPort]] = _open_ledger
     check_redis: Callable[[Settings], Awaitable[list[Finding]]] = _check_redis
 
 
@@ -108,8 +116,10 @@ def reachable(settings: Settings) -> Iterator[Settings]:
     if has_redis_url(settings):
         yield settings
         return
+    from config.accounts import has_key  # noqa: PLC0415 - as above
+
     # The kind of run that was last here, by what the settings would start now first.
-    kinds = (settings.katalo_api_key is None, settings.katalo_api_key is not None)
+    kinds = (not has_key(settings), has_key(settings))
     found = [folder for kind in kinds if (folder := folder_of(settings, sandbox=kind)).note()]
     if not found:
         yield settings
@@ -132,19 +142,26 @@ def reachable(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"redis_url": SecretStr(url), "speed": speed})
 
 
-def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]]) -> T:
-    """Run `work` on the open ledger; no Redis ends the command with a line that says which and what to do."""
+def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]], account: str | None = None) -> T:
+    """Run `work` on the open ledger of an account, of `default` unless one is named.
+
+    No Redis, or no such account, ends the command with a line that says which and what to do.
+    """
     from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+    from config.accounts import UnknownAccount, settings_for  # noqa: PLC0415 - as above
 
     doors = doors_of(context)
 
     async def opened(settings: Settings) -> T:
-        async with doors.open_ledger(settings) as ledger:
+        async with doors.open_ledger(settings_for(settings, account)) as ledger:
             return await work(ledger)
 
     with reachable(settings_of(context)) as settings:
         try:
             return asyncio.run(opened(settings))
+        except UnknownAccount as error:
+            stop(f"{error}; name one with --account")
         except (RedisError, OSError) as error:
             stop(no_redis(settings, error))
         except KeyboardInterrupt:

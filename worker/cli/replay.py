@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import exits
-from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.accounts import AccountOption, with_ledgers
+from worker.cli.doors import LedgerPort
+from worker.cli.naming import named
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
-    from worker.core.photo import Stage
     from worker.ledger.snapshot import PhotoView
 
 #: Photos of a stage that `--all` sends at most; more of them need another call.
@@ -22,7 +24,8 @@ def replay(
     context: typer.Context,
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
+    account: AccountOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Send all failed photos again.")] = False,
     create_again: Annotated[
         bool,
         typer.Option(
@@ -31,16 +34,18 @@ def replay(
         ),
     ] = False,
 ) -> None:
-    """Send failed and parked photos on their way again, under a new idempotency key.
+    """Send failed photos on their way again, under a new idempotency key.
 
     A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
     and its outputs could not be stored, that job is read again and nothing is bought.
     """
     if bool(names) == everything:
         stop("say what to replay: LISTING, LISTING/PHOTO, or --all")
-    found, sent, unknown = with_ledger(context, lambda ledger: _send(ledger, names or [], create_again=create_again))
-    for name in unknown:
-        complain(f"{name}: the ledger knows no such listing or photo")
+    found, sent, unknown = with_ledgers(
+        context, account, lambda ledgers: _send(ledgers, names or [], create_again=create_again)
+    )
+    for line in unknown:
+        complain(line)
     uncertain = sum(view.stage.value == "uncertain" for view in found)
     if uncertain and not create_again:
         complain(
@@ -49,39 +54,39 @@ def replay(
         )
     others = len(found) - sent - (0 if create_again else uncertain)
     if others > 0:
-        complain(f"{count(others, 'photo')} left alone: neither failed nor held")
+        complain(f"{count(others, 'photo')} left alone: neither failed nor uncertain")
     cost = f": up to {count(sent, 'new job')}, which may be billed" if sent else ""
     say(f"{count(sent, 'photo')} sent again{cost}")
     if unknown or (uncertain and not create_again) or not sent:
         raise typer.Exit(exits.TROUBLE if unknown or uncertain or names else exits.OK)
 
 
-async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> tuple[list[PhotoView], int, list[str]]:
-    """Return the photos that were meant, how many were sent, and the names that nothing answers to."""
+async def _send(
+    ledgers: Mapping[str, LedgerPort], names: list[str], *, create_again: bool
+) -> tuple[list[PhotoView], int, list[str]]:
+    """Return the photos that were meant, how many were sent, and a line for each name that is not sure to be one's."""
+    unknown: list[str] = []
+    found: dict[str, dict[str, PhotoView]] = {account: {} for account in ledgers}
+    for name in names:
+        owners = {account: views for account, ledger in ledgers.items() if (views := await named(ledger, name))}
+        if not owners:
+            unknown.append(f"{name}: the ledger knows no such listing or photo")
+        elif len(owners) > 1:
+            unknown.append(f"{name}: accounts {', '.join(owners)} have one; say which with --account")
+        else:
+            [(account, views)] = owners.items()
+            found[account] |= {view.key: view for view in views}
+    if not names:
+        for account, ledger in ledgers.items():
+            found[account] = {view.key: view for view in await _held(ledger)}
+    sent = sum(
+        [await ledgers[account].replay(list(some), create_again=create_again) for account, some in found.items()]
+    )
+    return [view for some in found.values() for view in some.values()], sent, unknown
+
+
+async def _held(ledger: LedgerPort) -> list[PhotoView]:
     from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
 
-    unknown: list[str] = []
-    found: dict[str, PhotoView] = {}
-    if names:
-        for name in names:
-            views = await _named(ledger, name)
-            found |= {view.key: view for view in views}
-            unknown += [] if views else [name]
-    else:
-        stages: list[Stage] = [Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN]
-        for stage in stages:
-            found |= {view.key: view for view in await ledger.photos(stage, limit=_ALL)}
-    sent = await ledger.replay(list(found), create_again=create_again)
-    return list(found.values()), sent, unknown
-
-
-async def _named(ledger: LedgerPort, name: str) -> list[PhotoView]:
-    """Return the photos of a listing, or the one photo; ids may have slashes, so every way to part them is tried."""
-    if views := await ledger.listing(name):
-        return views
-    parts = name.split("/")
-    for cut in range(1, len(parts)):
-        listing, photo = "/".join(parts[:cut]), "/".join(parts[cut:])
-        if views := [view for view in await ledger.listing(listing) if view.photo_id == photo]:
-            return views
-    return []
+    stages: list[Stage] = [Stage.FAILED, Stage.UNCERTAIN]
+    return [view for stage in stages for view in await ledger.photos(stage, limit=_ALL)]

@@ -9,8 +9,10 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.terminal import harmless
+from config.accounts import DEFAULT
+from worker.cli.terminal import duration, harmless
 from worker.core.photo import Stage
+from worker.flow.outlook import Prospect
 from worker.ledger.snapshot import PhotoView, Snapshot
 
 #: Routes as people call them.
@@ -73,6 +75,28 @@ def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
     return table
 
 
+def outlook_table(prospect: Prospect, *, limit: int = 20) -> Table:
+    """Return what each partner that waits may expect, those that are done last first."""
+    table = _table("partner", ">waiting", ">share now", ">done in")
+    outlooks = sorted(prospect.partners().items(), key=lambda item: -item[1].done_ms)
+    for partner, outlook in outlooks[:limit]:
+        waiting = sum(some.photos for some in prospect.waiting if some.partner == partner)
+        _row(table, partner, f"{waiting:,}", f"{outlook.share:.0%}", duration(outlook.done_ms / 1000))
+    if len(outlooks) > limit:
+        _row(table, f"({len(outlooks) - limit} more)")
+    return table
+
+
+def account_table(snapshots: Iterable[Snapshot]) -> Table:
+    """Return one account a row."""
+    table = _table("account", ">waiting", ">at work", ">done", ">failed", ">held", ">slots", ">workers", "")
+    for one in snapshots:
+        counts = (f"{_sum(one.stages, group):,}" for group in _GROUPS)
+        slots, state = f"{one.slots_used}/{one.slots_cap}", "PAUSED" if one.halted else ""
+        _row(table, one.account, *counts, slots, str(len(one.workers)), state)
+    return table
+
+
 def worker_table(snapshot: Snapshot) -> Table:
     """Return the live workers."""
     table = _table("worker", ">busy", ">hands", "release", ">seen", "")
@@ -83,25 +107,33 @@ def worker_table(snapshot: Snapshot) -> Table:
 
 
 def photo_table(views: Iterable[PhotoView]) -> Table:
-    """Return photos with where they are and why."""
-    table = _table("listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason")
+    """Return photos with where they are and why; their accounts only where they say something."""
+    views = list(views)
+    named = any(view.account != DEFAULT for view in views)
+    table = _table(
+        *["account"] * named, "listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason"
+    )
     for view in views:
-        reason = ": ".join(part for part in (view.error_code, view.error_message) if part)
+        fate = f"cancelled: its result is to be {_FATES[view.cancel]}" if view.cancel in _FATES else None
+        reason = ": ".join(part for part in (fate, view.error_code, view.error_message) if part)
         since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         _row(
             table,
+            *[view.account] * named,
             view.listing_id,
             view.photo_id,
             str(view.stage),
             since,
             str(view.attempt),
-            str(view.revision),
+            f"{view.revision}{f' r{view.regeneration}' if view.regeneration else ''}",
             view.job_id or "",
             reason,
         )
     return table
 
 
+#: What becomes of the result of a photo that was cancelled too late.
+_FATES: Final = {"keep": "kept", "drop": "dropped"}
 _GROUPS: Final = (
     (Stage.ACCEPTED, Stage.INGESTED),
     (Stage.INGESTING, Stage.CREATING, Stage.GENERATING, Stage.STORING, Stage.ANNOUNCING),

@@ -12,7 +12,6 @@ from worker.core.request import dumps
 
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
-#: Sent by a later release; understood already, so that its messages can be read.
 CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
 
@@ -30,6 +29,12 @@ def photo_staged(photo: Photo, outputs: Sequence[Mapping[str, Any]], manifest: s
 def photo_failed(photo: Photo, code: str, message: str) -> str:
     """Return the event that a photo can't be staged, with the API's (or our) code and message."""
     return _photo_event(FAILED, photo, {"error": {"code": code, "message": message}})
+
+
+def photo_cancelled(photo: Photo, *, paid: bool) -> str:
+    """Return the event that a photo was cancelled; `paid`: its job exists all the same, and its result was dropped."""
+    # An order that was cancelled, placed again and cancelled again is other news each time.
+    return _photo_event(CANCELLED, photo, {"paid": paid}, photo.accepted_ms)
 
 
 def listing_completed_parts(photo: Photo) -> dict[str, str]:
@@ -54,13 +59,15 @@ def timestamp(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
+def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any], *more: str | int) -> str:
     # A retry that a person asked for is other news than the failure before it, hence `create_try`.
-    parts = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    parts: tuple[str | int, ...] = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    if photo.regeneration:
+        parts = (*parts, f"r{photo.regeneration}")
     return dumps(
         {
             "specversion": "1.0",
-            "id": event_id(kind, photo.account, *parts),
+            "id": event_id(kind, photo.account, *parts, *more),
             "type": kind,
             "source": f"stagecrew/{photo.account}",
             "subject": f"{photo.listing_id}/{photo.photo_id}",
@@ -74,6 +81,8 @@ def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
                 "metadata": dict(photo.metadata),
                 "fingerprint": photo.fingerprint,
                 "revision": photo.revision,
+                "regeneration": photo.regeneration,
+                "parent_job_id": photo.parent_job_id,
                 "job_id": photo.job_id,
                 **data,
             },

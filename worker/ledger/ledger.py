@@ -5,6 +5,7 @@ All methods may raise `redis.exceptions.RedisError`; every change is idempotent,
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
+from worker.flow.outlook import Prospect, Prospects
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import BudgetView, Enqueued, PauseView, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
+from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
-_PIPELINE: Final = 500
+_PIPELINE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Ledger:
         *,
         account: str,
         limits: Limits,
+        prospects: Prospects,
         stream: str,
         stream_length: int,
         retention_ms: int,
@@ -64,31 +68,53 @@ class Ledger:
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
         self._limits = limits
+        self._prospects = prospects
         self._stream = stream
         self._stream_length = stream_length
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
+        self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
+
+    @property
+    def scripts(self) -> Scripts:
+        """The account's scripts, for what else is asked of its rows."""
+        return self._scripts
+
+    @property
+    def ending_args(self) -> tuple[str | int, ...]:
+        """What every script that may end photos is told: completion stream, its length, retention of ended rows."""
+        return (self._stream, self._stream_length, self._retention_ms)
+
+    async def now_ms(self) -> int:
+        """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
+        if self.clock:
+            return int(self.clock)
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
+        sha = await self._scripts.load(_PACKAGE, "enqueue")
         answers: list[Enqueued] = []
         remaining = iter(listings)
-        while some := list(islice(remaining, _PIPELINE)):
-            sha = await self._scripts.load(_PACKAGE, "enqueue")
-            async with self._redis.pipeline(transaction=False) as pipe:
+        # The next listings are made ready while the server works on the ones before.
+        sent: asyncio.Task[list[Enqueued]] | None = None
+        try:
+            while some := list(islice(remaining, _PIPELINE)):
+                pipe = self._redis.pipeline(transaction=False)
                 for listing in some:
                     pipe.evalsha(sha, 1, self._scripts.root, *self._enqueue_args(listing))
-                replies = await pipe.execute()
-            for listing, reply in zip(some, replies, strict=True):
-                for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True):
-                    answers.append(
-                        Enqueued(
-                            listing_id=listing.listing_id,
-                            photo_id=photo.photo_id,
-                            verdict=Verdict(verdict),
-                            stage=Stage(stage),
-                        )
-                    )
+                    await asyncio.sleep(0)
+                if sent is not None:
+                    answers += await sent
+                sent = asyncio.create_task(_answers(pipe, some))
+                await asyncio.sleep(0)
+            if sent is not None:
+                answers += await sent
+                sent = None
+        finally:
+            if sent is not None:
+                sent.cancel()
         return answers
 
     def _enqueue_args(self, listing: NewListing) -> list[str | int]:
@@ -116,7 +142,7 @@ class Ledger:
         args += read.args() if read else ("", 0, 0)
         for key, token in leases:
             args += [key, token]
-        now_ms, waiting, *rows = await self._scripts.call(_PACKAGE, "open", args)
+        now_ms, waiting, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
         opened = [
             Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
@@ -133,20 +159,19 @@ class Ledger:
 
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
-        args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
-        args += [self._stream, self._stream_length, self._retention_ms]
-        word, _ = await self._scripts.call(_PACKAGE, "settle", args)
+        word, _ = await self._settling((photo.key, photo.token, json.dumps(_wire(photo, step))))
         return bool(word == "settled")
+
+    async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
+        args: list[str | int] = [self.clock, *self.ending_args, self._limits.guard_ms]
+        args += [text for step in steps for text in step]
+        answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
+        return answers
 
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
         """Send held photos on their way again under new keys (another job, perhaps billed); return how many."""
         args: list[str | int] = [self.clock, "1" if create_again else "", *keys]
         return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
-
-    async def durations(self, kind: str) -> Mapping[int, int]:
-        """Return the learnt histogram of job durations of a kind (`workflow:capture_type`)."""
-        found = await self._redis.hgetall(f"{self._scripts.root}durations:{kind}")
-        return {int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"}
 
     async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
         """Return the newest photos of a held or failed stage."""
@@ -171,12 +196,16 @@ class Ledger:
             for key in keys:
                 pipe.hgetall(f"{self._scripts.root}p:{key}")
             rows = await pipe.execute()
-        return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
+        return [to_view(key, self.account, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
         """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
         entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
+
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+        return await self._prospects.read()
 
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""
@@ -185,6 +214,16 @@ class Ledger:
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
         return _snapshot(self.account, found, self._limits)
+
+
+async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
+    async with pipe:
+        replies = await pipe.execute()
+    return [
+        Enqueued(listing_id=listing.listing_id, photo_id=photo.photo_id, verdict=Verdict(verdict), stage=Stage(stage))
+        for listing, reply in zip(listings, replies, strict=True)
+        for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
@@ -209,18 +248,14 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["event"] = step.event
     if step.stage in ENDED:
         wire["announce"] = listing_completed_parts(photo)
-    if step.job_duration_ms is not None:
-        wire["duration"] = step.job_duration_ms
-        wire["duration_key"] = kind_of(photo)
+    if step.duration_ms is not None:
+        wire["duration"] = step.duration_ms
+        wire["duration_kinds"] = list(step.duration_kinds)
     return wire
 
 
-def kind_of(photo: Photo) -> str:
-    """Return the kind of job whose durations are learnt together."""
-    return f"{photo.request.workflow}:{photo.request.capture_type}"
-
-
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
+def _snapshot(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
+    limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}
@@ -257,4 +292,11 @@ def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapsho
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
         paused_reason=found.get("reason") or None,
+        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
+        paused_listings=int(found["paused_listings"]),
     )
+
+
+def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
+    partner = None if what == "account" else what.removeprefix("partner:")
+    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])

@@ -54,18 +54,24 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
         body=row.get("body"),
         sent_ms=int(row["sent_ms"]) if "sent_ms" in row else None,
         created_ms=int(row["created_ms"]) if "created_ms" in row else None,
+        read_ms=int(row["read_ms"]) if "read_ms" in row else None,
         receipt_written="receipt_written" in row,
         outputs=row.get("outputs"),
         rereads=int(row.get("rereads", 0)),
+        regeneration=int(row.get("regeneration", 0)),
+        parent_job_id=row.get("parent_job_id"),
+        cancel=row.get("cancel"),
+        pause=row.get("pause"),
         error_code=row.get("error_code"),
         error_message=row.get("error_message"),
     )
 
 
-def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
+def to_view(key: str, account: str, row: Mapping[str, str]) -> PhotoView:
     """Return a row as the CLI lists it."""
     return PhotoView(
         key=key,
+        account=account,
         listing_id=row["listing_id"],
         photo_id=row["photo_id"],
         partner=row["partner"],
@@ -76,6 +82,10 @@ def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
         accepted_ms=int(row["accepted_ms"]),
         stage_since_ms=int(row["stage_since_ms"]),
         job_id=row.get("job_id"),
+        regeneration=int(row.get("regeneration", 0)),
+        parent_job_id=row.get("parent_job_id"),
+        earlier_jobs=tuple(row.get("jobs", "").splitlines()),
+        cancel=row.get("cancel"),
         restored="restored" in row,
         error_code=row.get("error_code"),
         error_message=row.get("error_message"),

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from worker.core.cadence import next_read_ms
-from worker.core.decide import REPLAY_HORIZON_MS, after_trouble, fail, uncertain
+from worker.core.decide import REPLAY_HORIZON_MS, after_store_trouble, after_trouble, fail, uncertain
+from worker.core.durations import observed_ms
 from worker.core.events import timestamp
 from worker.core.identity import generation_key, reference
 from worker.core.photo import Photo, Stage
@@ -20,10 +22,12 @@ from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.core.trouble import Cause, Trouble
 from worker.flow.admission import Stale, Wait
+from worker.flow.cadence import ALL_JOBS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Job
 from worker.pipeline import LeaseLost
-from worker.pipeline.trouble import from_api, label
+from worker.pipeline.regenerate import earlier_regeneration, key_of, regeneration_body, what_the_first_knows
+from worker.pipeline.trouble import from_api, from_elsewhere, label
 from worker.storage.errors import StoreError
 from worker.storage.manifest import Receipt, write_receipt
 
@@ -32,10 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: First read of a job before anything is learnt; pauses between reads with and without photos waiting. API time, ms.
-FIRST_READ_MS: Final = 5_000
-BUSY_READ_MS: Final = 1_000
-GENTLE_READ_MS: Final = 3_000
 #: `succeeded` without outputs is read again this often before it is reported (contract, section 12, point 16).
 EMPTY_READS: Final = 5
 EMPTY_READ_MS: Final = 12_000
@@ -47,21 +47,26 @@ MAX_METADATA_CHARACTERS: Final = 200
 
 
 async def create_generation(services: Services, photo: Photo) -> Step:
-    """Create the job, or repeat an unanswered create byte for byte."""
+    """Create the job (a generation, or a regeneration), or repeat an unanswered create byte for byte."""
     if photo.stage is Stage.CREATING and photo.sent_ms is not None:
         age_ms = photo.now_ms - photo.sent_ms
         if age_ms >= services.rules.scaled(REPLAY_HORIZON_MS):
             return uncertain(_too_late(photo))
-    key = photo.idempotency_key or generation_key(
-        photo.account, photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try
-    )
-    body = photo.body or generation_body(photo, key, services.webhook_url)
+    try:
+        intent = await _intent(services, photo)
+    except StoreError as error:
+        # Nothing was sent: the photo stays what it is, and costs no attempt.
+        return after_store_trouble(photo, from_elsewhere(error), jitter=services.jitter(), rules=services.rules)
+    return intent if isinstance(intent, Step) else await _send(services, photo, intent)
+
+
+async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> Step:
+    """Take slot and grant, record the intent, send it; in this order."""
+    route = Route.REGENERATE if photo.parent_job_id else Route.GENERATIONS
+    photo = replace(photo, source_asset_id=photo.source_asset_id or intent.get("source_asset_id"))
+    body, key = intent["body"], intent["idempotency_key"]
     answer = await services.admission.admit(
-        photo,
-        [services.limits.budgets[Route.GENERATIONS]],
-        takes_slot=True,
-        intent={"body": body, "idempotency_key": key},
-        stage=Stage.CREATING,
+        photo, [services.limits.budgets[route]], takes_slot=True, intent=intent, stage=Stage.CREATING
     )
     if isinstance(answer, Stale):
         raise LeaseLost
@@ -70,9 +75,12 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     if not answer.still_good():
         return _unsent(photo)
     try:
-        job = await services.katalo.create_generation(body.encode(), key)
+        if photo.parent_job_id:
+            job = await services.katalo.regenerate(photo.parent_job_id, body.encode(), key)
+        else:
+            job = await services.katalo.create_generation(body.encode(), key)
     except KataloError as error:
-        trouble = await from_api(services, photo, Route.GENERATIONS, error)
+        trouble = await from_api(services, photo, route, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
     assert job.job_id is not None
     fields = {"job_id": job.job_id, "created_ms": str(photo.now_ms)}
@@ -83,8 +91,26 @@ async def create_generation(services: Services, photo: Photo) -> Step:
         stage=Stage.GENERATING,
         fields=fields,
         drop=("body", "sent_ms"),
-        delay_ms=await services.first_read_ms(photo, services.rules.scaled(FIRST_READ_MS)),
+        delay_ms=await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting),
     )
+
+
+async def _intent(services: Services, photo: Photo) -> dict[str, str] | Step:
+    """Return what is recorded before the send: the exact body and its key; or where an earlier life leads to.
+
+    Raises StoreError when a regeneration can't be looked up.
+    """
+    if photo.body is not None and photo.idempotency_key is not None:
+        return {"body": photo.body, "idempotency_key": photo.idempotency_key}
+    if not photo.parent_job_id:
+        names = (photo.account, photo.listing_id, photo.photo_id, photo.fingerprint)
+        key = generation_key(*names, photo.create_try)
+        return {"body": generation_body(photo, key, services.webhook_url), "idempotency_key": key}
+    found = await earlier_regeneration(services, photo)
+    if found is not None:
+        return found
+    known = await what_the_first_knows(services, photo)
+    return known | {"body": regeneration_body(services.webhook_url), "idempotency_key": key_of(photo)}
 
 
 def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
@@ -106,8 +132,8 @@ def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
     return dumps(body)
 
 
-async def poll_generation(services: Services, photo: Photo, waiting: int) -> Step:
-    """Read the job: over, or still running. `waiting`: photos that wait for a slot."""
+async def poll_generation(services: Services, photo: Photo) -> Step:
+    """Read the job: over, or still running."""
     assert photo.job_id is not None
     fields: dict[str, str] = {}
     if not photo.receipt_written and await _receipt(services, photo, photo.job_id, photo.idempotency_key or ""):
@@ -117,10 +143,12 @@ async def poll_generation(services: Services, photo: Photo, waiting: int) -> Ste
     except KataloError as error:
         trouble = await from_api(services, photo, Route.GENERATION_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    return after_read(services, photo, job, waiting=waiting, fields=fields)
+    if photo.source_asset_id is None and job.source_asset_id is not None:
+        fields["source_asset_id"] = job.source_asset_id
+    return await after_read(services, photo, job, fields)
 
 
-def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fields: dict[str, str]) -> Step:
+async def after_read(services: Services, photo: Photo, job: Job, fields: dict[str, str]) -> Step:
     """Return what follows the state of a job."""
     if job.state == "failed":
         code = (job.failure.code if job.failure else None) or "generation_failed"
@@ -128,14 +156,13 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
         return fail(code, message, release_slot=True)
     if job.state == "succeeded" and job.outputs:
         urls = [{"role": output.role, "url": output.url} for output in job.outputs]
-        duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None else None
         return Step(
             ending=Ending.GO,
             stage=Stage.STORING,
             fields=fields | {"outputs": json.dumps({"urls": urls})},
             release_slot=True,
-            # Read again for fresh URLs: it ended long ago, which teaches nothing.
-            job_duration_ms=duration_ms if photo.rereads == 0 else None,
+            duration_ms=await _duration_ms(services, photo),
+            duration_kinds=(photo.request.kind, ALL_JOBS),
         )
     if job.state == "succeeded":
         if photo.attempt >= EMPTY_READS:
@@ -146,13 +173,25 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
         services.job_deadline_ms
     ):
         return _late(services, photo, fields)
-    delay_ms = next_read_ms(
-        waiting=waiting,
-        polls=photo.polls,
-        busy_ms=services.rules.scaled(BUSY_READ_MS),
-        gentle_ms=services.rules.scaled(GENTLE_READ_MS),
+    age_ms = photo.now_ms - (photo.created_ms or photo.stage_since_ms)
+    return Step(
+        ending=Ending.WAIT,
+        stage=Stage.GENERATING,
+        fields=fields | {"read_ms": str(photo.now_ms)},
+        delay_ms=await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, waiting=services.waiting),
     )
-    return Step(ending=Ending.WAIT, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms)
+
+
+async def _duration_ms(services: Services, photo: Photo) -> int | None:
+    """Return what the end of a job teaches of its kind; None when it was read too late, or again for fresh URLs."""
+    if photo.created_ms is None or photo.rereads:
+        return None
+    durations = await services.cadence.learnt(photo.request.kind)
+    planned_ms = None
+    if durations.known:
+        planned_ms = await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
+    before_ms = photo.read_ms - photo.created_ms if photo.read_ms is not None else None
+    return observed_ms(photo.now_ms - photo.created_ms, read_before_ms=before_ms, planned_ms=planned_ms)
 
 
 def _late(services: Services, photo: Photo, fields: dict[str, str]) -> Step:
@@ -178,6 +217,8 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
         revision=photo.revision,
         job_id=job_id,
         source_asset_id=photo.source_asset_id,
+        regeneration=photo.regeneration,
+        parent_job_id=photo.parent_job_id,
         idempotency_key=key,
         created_at=timestamp(photo.now_ms),
     )

@@ -5,11 +5,11 @@ Guarantee: a photo that was staged before costs no call, and one whose job was p
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from worker.core.cadence import next_ingest_read_ms
-from worker.core.decide import after_trouble, fail
+from worker.core.decide import after_trouble, fail, ingest_again
+from worker.core.durations import observed_ms
 from worker.core.identity import source_key
 from worker.core.photo import Photo, Stage
 from worker.core.request import dumps
@@ -17,20 +17,19 @@ from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.core.trouble import Cause, Trouble
 from worker.flow.admission import Granted, Stale, Wait
+from worker.flow.cadence import INGEST_KINDS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
+from worker.pipeline.earlier import already_paid, already_staged
 from worker.pipeline.trouble import from_api
+from worker.storage.latest import newest_of, point_to
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
     from worker.services import Services
     from worker.storage.sources import SourceImage
 
-#: First read of an ingest after its POST, and the base of the pauses between reads. The budget of ingest reads is not
-#: documented: two a second is assumed, so a read that finds nothing costs more than a late one. API time, ms.
-FIRST_READ_MS: Final = 3_000
-NEXT_READ_MS: Final = 2_000
 #: An id that came with an unfamiliar status is used after this many reads (contract, section 12, point 9).
 SETTLING_READS: Final = 3
 
@@ -40,15 +39,37 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
     if photo.create_try == 0:
         earlier = await find_earlier_life(services.store, photo.listing_id, photo.photo_id, photo.fingerprint)
         if isinstance(earlier, Manifest):
-            return _already_staged(earlier)
+            newest = await newest_of(services.store, earlier)
+            await point_to(services.store, newest, accepted_ms=photo.accepted_ms)
+            return already_staged(photo, newest)
         if earlier is not None:
-            return _already_paid(earlier.job_id, earlier.source_asset_id)
-    by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
+            return already_paid(earlier.job_id, earlier.source_asset_id)
     try:
-        return await (_by_url if by_url else _by_upload)(services, photo)
+        if services.source_mode == "url" and services.sources.is_public_https(photo.request.source):
+            return await _by_url(services, photo)
+        if _may_be_fetched(services, photo):
+            fetched = await _by_url(services, photo)
+            if fetched.ending is not Ending.BACKLOG:
+                return fetched
+        return await _by_upload(services, photo)
     except KataloError as error:
         trouble = await from_api(services, photo, Route.SOURCE_ASSETS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+
+
+def _may_be_fetched(services: Services, photo: Photo) -> bool:
+    """Say whether `auto` lets the API fetch the source, if its budget for that is free: at the first try only.
+
+    The address must last, and the API must have been able to fetch from its host so far.
+    """
+    source = photo.request.source
+    first = photo.attempt == 0 and photo.ingest_try == 0
+    return (
+        services.source_mode == "auto"
+        and first
+        and services.sources.is_public_https(source)
+        and urlsplit(source).hostname not in services.unfetchable
+    )
 
 
 async def _by_upload(services: Services, photo: Photo) -> Step:
@@ -58,7 +79,7 @@ async def _by_upload(services: Services, photo: Photo) -> Step:
     if isinstance(granted, Step):
         return granted
     ingest = await services.katalo.upload_source(image.data, image.filename, image.media_type, key)
-    return _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
+    return await _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
 
 
 async def _by_url(services: Services, photo: Photo) -> Step:
@@ -68,7 +89,7 @@ async def _by_url(services: Services, photo: Photo) -> Step:
     if isinstance(granted, Step):
         return granted
     ingest = await services.katalo.create_source_from_url(dumps({"source_url": url}).encode(), key)
-    return _after_answer(services, photo, ingest, {})
+    return await _after_answer(services, photo, ingest, {})
 
 
 async def _admit(services: Services, photo: Photo, *routes: Route) -> Granted | Step:
@@ -89,41 +110,54 @@ async def poll_ingest(services: Services, photo: Photo) -> Step:
     except KataloError as error:
         trouble = await from_api(services, photo, Route.INGEST_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    return _after_answer(services, photo, ingest, {})
+    return await _after_answer(services, photo, ingest, {})
 
 
-def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict[str, str]) -> Step:
+async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict[str, str]) -> Step:
+    kind = INGEST_KINDS[photo.source_sha256 is None and "source_sha256" not in fields]
+    age_ms = photo.now_ms - photo.stage_since_ms
     usable = ingest.state == "ready" or (ingest.state == "settling" and photo.polls >= SETTLING_READS)
     if usable and ingest.source_asset_id is not None:
         fields["source_asset_id"] = ingest.source_asset_id
-        return Step(ending=Ending.GO, stage=Stage.INGESTED, fields=fields)
+        return Step(
+            ending=Ending.GO,
+            stage=Stage.INGESTED,
+            fields=fields,
+            drop=("read_ms",),
+            duration_ms=await _duration_ms(services, photo, kind, age_ms),
+            duration_kinds=(kind,),
+        )
     if ingest.state == "failed":
         code = ingest.failure.code if ingest.failure else None
         message = ingest.failure.message if ingest.failure else None
+        if kind == INGEST_KINDS[True] and services.source_mode == "auto" and photo.ingest_try == 0:
+            return _upload_instead(services, photo, message or ingest.status_text)
         return fail(code or "ingest_failed", message or f"the API could not take the source in ({ingest.status_text})")
-    waited_ms = photo.now_ms - photo.stage_since_ms
-    if photo.stage is Stage.INGESTING and waited_ms > services.rules.scaled(services.ingest_deadline_ms):
-        message = f"the ingest was not ready after {waited_ms * services.rules.speed / 1000:.0f} s"
+    if photo.stage is Stage.INGESTING and age_ms > services.rules.scaled(services.ingest_deadline_ms):
+        message = f"the ingest was not ready after {age_ms * services.rules.speed / 1000:.0f} s"
         gone = Trouble(cause=Cause.NOT_THERE, code="ingest_deadline", message=message)
         return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
     if photo.stage is Stage.ACCEPTED:
         fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
-        delay_ms = services.rules.scaled(FIRST_READ_MS)
+        delay_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting)
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
-    delay_ms = services.rules.scaled(next_ingest_read_ms(photo.polls, NEXT_READ_MS))
+    fields["read_ms"] = str(photo.now_ms)
+    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms, waiting=services.waiting)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
 
 
-def _already_staged(manifest: Manifest) -> Step:
-    outputs = [output.model_dump(mode="json") for output in manifest.outputs]
-    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
-    if manifest.source_asset_id:
-        fields["source_asset_id"] = manifest.source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
+def _upload_instead(services: Services, photo: Photo, reason: str) -> Step:
+    """Return what follows when the API could not fetch a source: our own bytes, for this host from now on."""
+    services.unfetchable.add(urlsplit(photo.request.source).hostname)
+    trouble = Trouble(cause=Cause.NOT_THERE, code="not_fetched", message=f"the API could not fetch it ({reason})")
+    return ingest_again(photo, trouble)
 
 
-def _already_paid(job_id: str, source_asset_id: str | None) -> Step:
-    fields = {"job_id": job_id, "receipt_written": "1"}
-    if source_asset_id:
-        fields["source_asset_id"] = source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)
+async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int) -> int | None:
+    """Return what the end of an ingest teaches; None when it was ready at once or read too late."""
+    if photo.stage is not Stage.INGESTING:
+        return None
+    known = (await services.cadence.learnt(kind)).known
+    planned_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting) if known else None
+    before_ms = photo.read_ms - photo.stage_since_ms if photo.read_ms is not None else None
+    return observed_ms(age_ms, read_before_ms=before_ms, planned_ms=planned_ms)

@@ -3,11 +3,14 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 lease, ms; 3 step; 4 read route or ''; 5 its count; 6 its window with guard, ms;
 --       then two for each photo: key, token
--- RETURNS: now (ms), waiting photos, then for each photo: 0 when stale, else {wait (ms; 0 granted), row (flat pairs), order}
+-- RETURNS: JSON: now (ms), waiting photos, then for each photo: 0 when stale, else [wait (ms; 0 granted),
+--          row (flat pairs), order]; one text is read far quicker than many values
 -- include: clock
 -- include: budget
+-- include: in_force
 local root, now = KEYS[1], clock(ARGV[1])
 local route = ARGV[4]
+local read = in_force(root, {{route, tonumber(ARGV[5]), tonumber(ARGV[6])}})[1]
 local waiting = 0
 for _, stage in ipairs({'accepted', 'ingesting', 'ingested'}) do
   waiting = waiting + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
@@ -23,13 +26,13 @@ for i = 7, #ARGV, 2 do
     redis.call('ZADD', root .. 'leases', 'XX', now + ARGV[2], key)
     local wait = 0
     if route ~= '' then
-      wait = budget_wait(root, route, tonumber(ARGV[5]), tonumber(ARGV[6]), now, token)
+      wait = budget_wait(root, route, read[2], read[3], now, token)
       if wait == 0 then
-        budget_take(root, route, tonumber(ARGV[6]), now, token)
+        budget_take(root, route, read[3], now, token)
         redis.call('ZREM', root .. 'unadmitted:' .. ARGV[3], key)
       end
     end
-    answer[#answer + 1] = {wait, redis.call('HGETALL', row), redis.call('GET', root .. 'o:' .. key)}
+    answer[#answer + 1] = {wait, redis.call('HGETALL', row), redis.call('GET', root .. 'o:' .. key) or ''}
   end
 end
-return answer
+return cjson.encode(answer)
