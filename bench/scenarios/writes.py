@@ -1,7 +1,7 @@
 """Writes are the bound: jobs of 5 to 10 s, so that 120 creates a minute leave slots empty.
 
-The clock runs five times as fast at most: a guard of 200 ms is the least that stagecrew keeps, and only down to that
-speed it is the same share of the window (1.6 %) as at real speed.
+The clock runs five times as fast at most: a grant's place in the window is held until its call has been answered, and
+what calls take on this machine does not shrink with the window.
 """
 
 from __future__ import annotations

@@ -26,10 +26,17 @@ local function ring_join(root, kind, priority, partner)
 end
 
 -- A partner's photos go in the order in which they were accepted; `nth` orders those of one moment.
-local function backlog_add(root, kind, priority, partner, key, nth)
+local function turn_of(accepted_ms, nth)
+  return string.format('%.0f', accepted_ms * 1000 + math.min(999, nth or 0))
+end
+
+local function backlog_of(root, kind, priority, partner)
+  return root .. 'backlog:' .. kind .. ':' .. priority .. ':' .. partner
+end
+
+local function backlog_add(root, kind, priority, partner, key)
   local since = tonumber(redis.call('HGET', root .. 'p:' .. key, 'accepted_ms') or '0')
-  redis.call('ZADD', root .. 'backlog:' .. kind .. ':' .. priority .. ':' .. partner,
-    string.format('%.0f', since * 1000 + math.min(999, nth or 0)), key)
+  redis.call('ZADD', backlog_of(root, kind, priority, partner), turn_of(since), key)
   ring_join(root, kind, priority, partner)
 end
 
@@ -37,7 +44,7 @@ end
 local function unplace(root, key, stage, priority, partner)
   if STEP_OF[stage] then redis.call('ZREM', root .. 'due:' .. STEP_OF[stage], key) end
   if BACKLOG_OF[stage] then
-    redis.call('ZREM', root .. 'backlog:' .. BACKLOG_OF[stage] .. ':' .. priority .. ':' .. partner, key)
+    redis.call('ZREM', backlog_of(root, BACKLOG_OF[stage], priority, partner), key)
   end
   if LISTED[stage] then redis.call('ZREM', root .. 'held:' .. stage, key) end
   if stage == 'ingested' then redis.call('ZREM', root .. 'remaking', key) end

@@ -11,7 +11,7 @@ local function head_of(root, kind, priority, now, may_go)
     local first = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
     local partner = first[1]
     if not partner then return nil end
-    local waiting = root .. 'backlog:' .. kind .. ':' .. priority .. ':' .. partner
+    local waiting = backlog_of(root, kind, priority, partner)
     local oldest = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
     if not oldest[1] then
       redis.call('ZREM', ring, partner)
@@ -65,7 +65,7 @@ local function next_turn(root, kind, now, ageing_ms, weights, may_go)
     end
   end
   if not best then return nil end
-  local waiting = root .. 'backlog:' .. kind .. ':' .. best.priority .. ':' .. best.partner
+  local waiting = backlog_of(root, kind, best.priority, best.partner)
   local ring = root .. 'ring:' .. kind .. ':' .. best.priority
   local after = string.format('%.6f', best.tag + 1 / (tonumber(weights[best.partner]) or 1))
   redis.call('ZREM', waiting, best.photo)
