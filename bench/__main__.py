@@ -22,8 +22,8 @@ from bench.report.plot import plot
 from bench.report.table import document, table
 from bench.scenarios.alone import alone
 from bench.scenarios.cost import cost
+from bench.scenarios.deliveries import deliveries
 from bench.scenarios.fairness import fairness
-from bench.scenarios.gateway import has_gateway
 from bench.scenarios.options import Options
 from bench.scenarios.scale import scale
 from bench.scenarios.shift import shift
@@ -43,6 +43,7 @@ SCENARIOS: Final[Mapping[str, Callable[[Options], Findings]]] = {
     "alone": alone,
     "fairness": fairness,
     "scale": scale,
+    "deliveries": deliveries,
 }
 #: Fewer photos than this never fill the slots fifteen times over.
 PHOTOS: Final = 800
@@ -93,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> int:
             say=say,
         )
         try:
-            for name in given.scenario or _possible():
+            for name in given.scenario or SCENARIOS:
                 report.findings.append(SCENARIOS[name](options))
         except RunFailed as failed:
             say(f"the benchmarks ended: {failed}")
@@ -128,12 +129,6 @@ def say(line: str) -> None:
     """Print a line for people, apart from the results."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-def _possible() -> list[str]:
-    if not has_gateway():
-        say("webhooks: left out, this checkout has no gateway")
-    return [name for name in SCENARIOS if name != "webhooks" or has_gateway()]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ from bench.contenders.contender import Deadline, RunFailed
 from bench.contenders.fleet import Fleet, listing, running_fleet
 from bench.contenders.stagecrew import completed
 from bench.figures import MS, OURS, Figure, Findings
-from bench.scenarios.gateway import has_gateway
 from bench.scenarios.options import Options
 from bench.work import Work
 from worker.core.identity import photo_key
@@ -62,7 +61,7 @@ def alone(options: Options) -> Findings:
         _figure("one photo alone: beyond the API's own time and the poll interval, median", beyond),
         Figure(title="one photo alone: the same with the waits between reads, median", unit=MS, values=whole),
     ]
-    if OURS in beyond and has_gateway():
+    if OURS in beyond:
         told, _ = _ours(options, config, photos, webhooks=True)
         options.say(
             f"alone: stagecrew, webhooks: {told:.0f} ms beyond the API's own time and the ingest's poll interval"

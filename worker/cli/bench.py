@@ -18,7 +18,8 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Run only this one (repeatable): slots, webhooks, writes, shift, cost, alone, fairness, scale.",
+            help="Run only this one (repeatable): slots, webhooks, writes, shift, cost, alone, fairness, scale, "
+            "deliveries.",
         ),
     ] = None,
     contender: Annotated[

@@ -10,6 +10,7 @@
 -- include: budget
 -- include: in_force
 -- include: slots
+-- include: jobs
 -- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
 local slots = root .. 'slots'
@@ -33,6 +34,8 @@ local function admit(key, token, cap, intent, stage, budgets)
   if #intent > 0 then
     redis.call('HSET', row, unpack(intent))
     redis.call('HSETNX', row, 'sent_ms', now)
+    -- From the first send on a webhook may name it.
+    jobs_enter(root, key, redis.call('HGET', row, 'idempotency_key'))
   end
   if stage ~= '' and known[2] ~= stage then
     redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now)
