@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,10 +25,20 @@ from pydantic_settings import (
 )
 
 from config.accounts import Origin
+from config.caps import CapSettings
 from config.limits import Limit, LimitSettings
 from config.partners import Weights
 
-__all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
+__all__ = [
+    "CapSettings",
+    "Limit",
+    "LimitSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "variable_of",
+    "variables",
+]
 
 #: Sinks that have a name in the design but no code yet.
 _LATER_SINKS: Final = frozenset({"sqs", "sns", "https", "celery"})
@@ -95,6 +106,20 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1000, description="Messages that the completion stream keeps, about."
     )
     limits: LimitSettings = Field(default=LimitSettings(), description="The organisation's limits.")
+    caps: CapSettings = Field(default=CapSettings(), description="What may be spent.")
+    job_price_usd: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="What a job costs, for `stagecrew enqueue --dry-run`; learnt from the billing ledger unless set.",
+    )
+    billing_lateness_h: float = Field(
+        default=24, ge=0, description="Hours (API time) after its end until a job's bill counts as missing."
+    )
+    reconcile_days: int = Field(
+        default=7,
+        ge=0,
+        description="Days that the fleet's own daily reconciliation looks back; 0: it does none.",
+    )
     source_mode: Literal["auto", "upload", "url"] = Field(
         default="auto",
         description="How sources reach the API: `upload` sends their bytes, `url` lets the API fetch public "
@@ -134,12 +159,11 @@ class Settings(BaseSettings):
     guard_ms: int = Field(
         default=1000,
         ge=0,
-        description="How long a grant is good for, in ms, so the longest way of a call to the API. A grant holds its "
-        "place in the window for that much longer until its call is over, and no longer: a budget of N a window W is "
-        "used to W / (W + the call's own time), whatever the guard.",
+        description="How long a grant is good for, in ms: the longest way of a call to the API. It costs no budget: a "
+        "grant holds its place for so much longer only until its call is over (docs/flow-control.md).",
     )
     look_ahead: int | None = Field(
-        default=None, ge=1, description="Photos made ready ahead of free slots; as many as slots unless set."
+        default=None, ge=1, description="Photos made ready ahead of free slots; by learnt ingest times unless set."
     )
     max_attempts: int = Field(default=12, ge=1, description="Failed tries of one step before the photo fails.")
     ingest_deadline_s: float = Field(
@@ -308,6 +332,10 @@ class Settings(BaseSettings):
         return value
 
 
+#: Settings that are a group of variables, `STAGECREW_<GROUP>__<NAME>`.
+GROUPS: Final = {"limits": LimitSettings.model_fields, "caps": CapSettings.model_fields}
+
+
 class _Given(EnvSettingsSource):
     """Variables from a mapping instead of the process's environment; empty ones count as not set."""
 
@@ -323,8 +351,8 @@ def variable_of(name: str) -> str:
 
 def variables() -> set[str]:
     """Return the names of all variables that are read."""
-    names = {variable_of(name) for name in Settings.model_fields if name != "limits"}
-    return names | {f"STAGECREW_LIMITS__{name.upper()}" for name in LimitSettings.model_fields}
+    names = {variable_of(name) for name in Settings.model_fields if name not in GROUPS}
+    return names | {f"STAGECREW_{group.upper()}__{name.upper()}" for group in GROUPS for name in GROUPS[group]}
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -359,8 +387,8 @@ def _unknown(name: str) -> str:
 
 def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
-    limit = place[:1] == ["limits"]
-    variable = f"STAGECREW_LIMITS__{place[1].upper()}" if limit else variable_of(place[0].lower())
+    grouped = place[0] in GROUPS and len(place) > 1
+    variable = f"STAGECREW_{place[0].upper()}__{place[1].upper()}" if grouped else variable_of(place[0].lower())
     return f"{variable}: {said_of(found)}"
 
 

@@ -33,14 +33,18 @@ class RunningSandbox:
 
     def set_faults(self, **faults: object) -> None:
         """Change faults while it runs."""
-        self._change("faults", faults)
+        self._post("faults", faults)
 
     def configure(self, **changes: object) -> None:
         """Change how long ingests and jobs take from now on, or the cap, while it runs."""
-        self._change("config", changes)
+        self._post("config", changes)
 
-    def _change(self, what: str, fields: dict[str, object]) -> None:
-        request = urllib.request.Request(f"{self.base_url}/sandbox/{what}", data=json.dumps(fields).encode())  # noqa: S310
+    def advance(self, seconds: float) -> None:
+        """Let its clock jump ahead."""
+        self._post("clock", {"advance_s": seconds})
+
+    def _post(self, what: str, content: object) -> None:
+        request = urllib.request.Request(f"{self.base_url}/sandbox/{what}", data=json.dumps(content).encode())  # noqa: S310
         with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - loopback
             pass
 
