@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from config.limits import Limit, LimitSettings
+from config.tokens import Tokens
 
 __all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
 
@@ -152,6 +153,20 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = Field(
         default="auto", description="`json` a line an event, `pretty` for people; `auto`: pretty on a terminal."
     )
+    intake_tokens: Tokens | None = Field(
+        default=None,
+        description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing.",
+    )
+    intake_max_bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of the largest body of `POST /v1/listings`; JSON Lines are read as they come.",
+    )
+    enqueue_files_below: Path | None = Field(
+        default=None,
+        description="Folder below which `stagecrew.enqueue` messages may name files of the workers' disks; none unless "
+        "set, because whoever reaches the broker could have any picture there staged.",
+    )
     flower_auth: SecretStr | None = Field(
         default=None,
         description="`user:password` that Flower asks for; without it Flower listens on 127.0.0.1 only.",
@@ -239,6 +254,19 @@ class Settings(BaseSettings):
     def _accounts(cls, value: Path | None) -> Path | None:
         if value is not None:
             message = "several accounts are not part of this release; remove it and use KATALO_API_KEY"
+            raise ValueError(message)
+        return value
+
+    @field_validator("intake_tokens", mode="before")
+    @classmethod
+    def _tokens(cls, value: object) -> object:
+        return Tokens.of(value) if isinstance(value, str) else value
+
+    @field_validator("enqueue_files_below")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_absolute():
+            message = "it must be an absolute path, the same on every worker"
             raise ValueError(message)
         return value
 

@@ -18,6 +18,7 @@ The scripts get the root as their declared key and build the others from it: one
 | `cap` | hash | the lowered cap after a refusal | until it is back up |
 | `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
+| `intake` | hash | what came in over the network so far, by door | lasting |
 | `paused_reason` | string | why the account is paused | twice the pause |
 | `boot` | string | until when budgets count as spent (ms) | lasting |
 | `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |

@@ -2,7 +2,7 @@
 -- `ended`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
   'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
-  'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume'}
+  'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume', 'history'}
 
 local function reopen(root, row)
   local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')

@@ -8,6 +8,7 @@
 -- include: clock
 -- include: place
 -- include: budget
+-- include: history
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'token', 'stage', 'partner', 'sent_ms')
@@ -32,6 +33,7 @@ if ARGV[5] ~= '' then
 end
 if ARGV[6] ~= '' and known[2] ~= ARGV[6] then
   redis.call('HSET', row, 'stage', ARGV[6], 'stage_since_ms', now)
+  note_stage(row, ARGV[6], now)
   count(root, known[3], known[2], -1)
   count(root, known[3], ARGV[6], 1)
 end

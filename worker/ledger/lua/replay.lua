@@ -6,12 +6,14 @@
 -- include: clock
 -- include: place
 -- include: revise
+-- include: history
 local root, now, sent = KEYS[1], clock(ARGV[1]), 0
 
 local function resume(key, row, stage, partner)
   unplace(root, key, stage, '')
   redis.call('HDEL', row, 'resume', 'rereads', 'outputs', 'attempt', 'lost', 'error_code', 'error_message')
   redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '')
+  note_stage(row, 'generating', now)
   redis.call('PERSIST', row)
   redis.call('PERSIST', root .. 'o:' .. key)
   count(root, partner, stage, -1)

@@ -10,6 +10,7 @@
 -- include: revise
 -- include: ended
 -- include: learn
+-- include: history
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint')
@@ -28,6 +29,7 @@ if step.retry then redis.call('HINCRBY', row, 'attempt', 1) end
 if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
 if stage ~= was then
   redis.call('HSET', row, 'stage_since_ms', now)
+  note_stage(row, stage, now)
   redis.call('HDEL', row, 'attempt')
   if not step.poll then redis.call('HDEL', row, 'polls') end
   count(root, partner, was, -1)
