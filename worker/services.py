@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 
 from worker import keys
-from worker.core.cadence import first_read_ms
+from worker.core.cadence import first_read_ms, recovery_read_ms
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
+from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
+from worker.ledger.inbox import Inbox
 from worker.ledger.ledger import Ledger, kind_of
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 LEAST_GUARD_MS: Final = 200
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
-#: Learnt durations are read from Redis at most this often, in seconds.
+#: Learnt durations, and whether webhooks come, are read from Redis at most this often, in seconds.
 DURATIONS_LIFE_S: Final = 2.0
 
 
@@ -49,6 +51,7 @@ class Account:
     scripts: Scripts
     limits: Limits
     ledger: Ledger
+    inbox: Inbox
     admission: Admission
     dispatching: Dispatching
 
@@ -71,6 +74,7 @@ class Services:
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+    _silent: tuple[float, bool] = (float("-inf"), False)
 
     @property
     def ledger(self) -> Ledger:
@@ -89,12 +93,29 @@ class Services:
 
     async def first_read_ms(self, photo: Photo, default_ms: int) -> int:
         """Return when a job of the photo's kind is first read, in ms after its creation, from learnt durations."""
+        return first_read_ms(await self._learnt(photo), default_ms)
+
+    async def recovery_read_ms(self, photo: Photo, *, default_ms: int, margin_ms: int) -> int:
+        """Return the same for a job whose end a webhook should tell before."""
+        return recovery_read_ms(await self._learnt(photo), default_ms=default_ms, margin_ms=margin_ms)
+
+    async def webhooks_come(self) -> bool:
+        """Say whether a webhook is to be expected for each job: asked for, and not all of them lost of late."""
+        if self.webhook_url is None:
+            return False
+        read_s, silent = self._silent
+        if time.monotonic() - read_s > DURATIONS_LIFE_S:
+            silent = await self.account.inbox.silent()
+            self._silent = (time.monotonic(), silent)
+        return not silent
+
+    async def _learnt(self, photo: Photo) -> Mapping[int, int]:
         kind = kind_of(photo)
         read_s, histogram = self._durations.get(kind, (float("-inf"), {}))
         if time.monotonic() - read_s > DURATIONS_LIFE_S:
             histogram = await self.ledger.durations(kind)
             self._durations[kind] = (time.monotonic(), histogram)
-        return first_read_ms(histogram, default_ms)
+        return histogram
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -144,6 +165,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             scripts=scripts,
             limits=limits,
             ledger=ledger,
+            inbox=Inbox(scripts),
             admission=Admission(scripts, limits),
             dispatching=dispatching,
         )
@@ -183,7 +205,7 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             outputs=outputs,
             rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
             source_mode=settings.source_mode,
-            webhook_url=settings.webhook_public_url,
+            webhook_url=callback_url(settings.webhook_public_url) if settings.webhook_public_url else None,
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
         )

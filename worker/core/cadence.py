@@ -12,6 +12,8 @@ from typing import Final
 
 #: The share of learnt jobs that may be over before the first read.
 EARLY_SHARE: Final = 0.01
+#: With webhooks, the share of learnt jobs whose webhook should have come before the first read.
+TAIL_SHARE: Final = 0.99
 #: Fewer jobs than this say little; the default first read stays.
 ENOUGH_JOBS: Final = 8
 #: Each job counts this much in the histogram, so that halving keeps fractions.
@@ -33,6 +35,28 @@ def first_read_ms(histogram: Mapping[int, int], default_ms: int) -> int:
         if passed > total * EARLY_SHARE:
             return int(2 ** (bucket / 8))
     return default_ms
+
+
+def recovery_read_ms(histogram: Mapping[int, int], *, default_ms: int, margin_ms: int) -> int:
+    """Return how long after its creation a job is first read whose end a webhook should tell.
+
+    The upper edge of the bucket by which `TAIL_SHARE` of the learnt jobs have ended, and a margin for the sender's own
+    retries; `default_ms` until enough jobs have ended.
+    """
+    total = sum(histogram.values())
+    if total < ENOUGH_JOBS * WEIGHT:
+        return default_ms
+    passed = 0.0
+    for bucket in sorted(histogram):
+        passed += histogram[bucket]
+        if passed >= total * TAIL_SHARE:
+            return int(2 ** ((bucket + 1) / 8)) + margin_ms
+    return default_ms
+
+
+def recovery_pause_ms(polls: int, base_ms: int) -> int:
+    """Return the pause until such a job is read again: `base_ms`, growing to four times that."""
+    return base_ms * min(4, 1 + polls)
 
 
 def next_read_ms(*, waiting: int, polls: int, busy_ms: int, gentle_ms: int) -> int:

@@ -112,12 +112,16 @@ class Fleet(Protocol):
         """The open accounts by name."""
 
 
-def routes(fleet: Fleet) -> list[BaseRoute]:
+#: Makes an account's control from the account and its store.
+ControlOf = Callable[["Account", "ObjectStore"], ControlPort]
+
+
+def routes(fleet: Fleet, control_of: ControlOf) -> list[BaseRoute]:
     """Return the routes; the accounts are looked up at each request."""
     settings = fleet.settings
     intake = Intake(lambda: _desks(fleet), max_bytes=settings.intake_max_bytes)
     stores = _Stores(settings)
-    photos = Photos(lambda: _windows(fleet, stores))
+    photos = Photos(lambda: _windows(fleet, stores, control_of))
     operations = operations_of(intake, photos)
     described = document(operations)
     shown = page(described)
@@ -280,17 +284,15 @@ def _desks(fleet: Fleet) -> dict[str, Desk]:
     }
 
 
-def _windows(fleet: Fleet, stores: _Stores) -> dict[str, Window]:
-    return {name: _window(name, account, stores) for name, account in fleet.accounts.items()}
+def _windows(fleet: Fleet, stores: _Stores, control_of: ControlOf) -> dict[str, Window]:
+    return {name: _window(name, account, stores, control_of) for name, account in fleet.accounts.items()}
 
 
-def _window(name: str, account: Account, stores: _Stores) -> Window:
+def _window(name: str, account: Account, stores: _Stores, control_of: ControlOf) -> Window:
     async def store() -> ObjectStore:
         return await stores.of(name)
 
     async def control() -> ControlPort:
-        from worker.ledger.control import Control  # noqa: PLC0415
-
-        return Control(account.ledger, store=await store())
+        return control_of(account, await store())
 
     return Window(account=name, reader=Reader(account.scripts), store=store, control=control)

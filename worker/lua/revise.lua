@@ -23,6 +23,9 @@ end
 local function restart(root, key, now, was, priority, partner, ended, changed)
   local row = root .. 'p:' .. key
   unplace(root, key, was, priority)
+  -- What an uncertain create may have made is no longer this photo's.
+  local made = redis.call('HMGET', row, 'idempotency_key', 'job_id')
+  redis.call('HDEL', root .. 'jobs', 'r:' .. (made[1] or ''), 'j:' .. (made[2] or ''))
   redis.call('HDEL', row, unpack(WORKING))
   redis.call('HSET', row, 'stage', 'accepted', 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
   if changed then

@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
-from worker.core.cadence import next_read_ms
+from worker.core.cadence import next_read_ms, recovery_pause_ms
 from worker.core.decide import REPLAY_HORIZON_MS, after_trouble, fail, uncertain
 from worker.core.events import timestamp
 from worker.core.identity import generation_key, reference
@@ -36,6 +36,11 @@ logger = logging.getLogger(__name__)
 FIRST_READ_MS: Final = 5_000
 BUSY_READ_MS: Final = 1_000
 GENTLE_READ_MS: Final = 3_000
+#: With webhooks, the first read before anything is learnt, what a sender's retries may take, and the pause between
+#: reads: they only make up for webhooks that were lost (contract, section 11).
+RECOVERY_FIRST_MS: Final = 90_000
+RECOVERY_MARGIN_MS: Final = 30_000
+RECOVERY_READ_MS: Final = 15_000
 #: `succeeded` without outputs is read again this often before it is reported (contract, section 12, point 16).
 EMPTY_READS: Final = 5
 EMPTY_READ_MS: Final = 12_000
@@ -83,8 +88,17 @@ async def create_generation(services: Services, photo: Photo) -> Step:
         stage=Stage.GENERATING,
         fields=fields,
         drop=("body", "sent_ms"),
-        delay_ms=await services.first_read_ms(photo, services.rules.scaled(FIRST_READ_MS)),
+        delay_ms=await _first_read_ms(services, photo),
     )
+
+
+async def _first_read_ms(services: Services, photo: Photo) -> int:
+    scaled = services.rules.scaled
+    if await services.webhooks_come():
+        return await services.recovery_read_ms(
+            photo, default_ms=scaled(RECOVERY_FIRST_MS), margin_ms=scaled(RECOVERY_MARGIN_MS)
+        )
+    return await services.first_read_ms(photo, scaled(FIRST_READ_MS))
 
 
 def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
@@ -110,6 +124,7 @@ async def poll_generation(services: Services, photo: Photo, waiting: int) -> Ste
     """Read the job: over, or still running. `waiting`: photos that wait for a slot."""
     assert photo.job_id is not None
     fields: dict[str, str] = {}
+    webhooks = await services.webhooks_come()
     if not photo.receipt_written and await _receipt(services, photo, photo.job_id, photo.idempotency_key or ""):
         fields["receipt_written"] = "1"
     try:
@@ -117,11 +132,13 @@ async def poll_generation(services: Services, photo: Photo, waiting: int) -> Ste
     except KataloError as error:
         trouble = await from_api(services, photo, Route.GENERATION_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    return after_read(services, photo, job, waiting=waiting, fields=fields)
+    return after_read(services, photo, job, waiting=waiting, fields=fields, webhooks=webhooks)
 
 
-def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fields: dict[str, str]) -> Step:
-    """Return what follows the state of a job."""
+def after_read(
+    services: Services, photo: Photo, job: Job, *, waiting: int, fields: dict[str, str], webhooks: bool = False
+) -> Step:
+    """Return what follows the state of a job; with `webhooks` its end should be told, and reads only make up."""
     if job.state == "failed":
         code = (job.failure.code if job.failure else None) or "generation_failed"
         message = (job.failure.message if job.failure else None) or "the API reports that the job failed"
@@ -134,8 +151,8 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
             stage=Stage.STORING,
             fields=fields | {"outputs": json.dumps({"urls": urls})},
             release_slot=True,
-            # Read again for fresh URLs: it ended long ago, which teaches nothing.
-            job_duration_ms=duration_ms if photo.rereads == 0 else None,
+            # Read again for fresh URLs, or in place of a lost webhook: it ended long ago, which teaches nothing.
+            job_duration_ms=duration_ms if photo.rereads == 0 and not webhooks else None,
         )
     if job.state == "succeeded":
         if photo.attempt >= EMPTY_READS:
@@ -146,12 +163,13 @@ def after_read(services: Services, photo: Photo, job: Job, *, waiting: int, fiel
         services.job_deadline_ms
     ):
         return _late(services, photo, fields)
-    delay_ms = next_read_ms(
-        waiting=waiting,
-        polls=photo.polls,
-        busy_ms=services.rules.scaled(BUSY_READ_MS),
-        gentle_ms=services.rules.scaled(GENTLE_READ_MS),
-    )
+    scaled = services.rules.scaled
+    if webhooks:
+        delay_ms = recovery_pause_ms(photo.polls, scaled(RECOVERY_READ_MS))
+    else:
+        delay_ms = next_read_ms(
+            waiting=waiting, polls=photo.polls, busy_ms=scaled(BUSY_READ_MS), gentle_ms=scaled(GENTLE_READ_MS)
+        )
     return Step(ending=Ending.WAIT, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms)
 
 

@@ -9,6 +9,7 @@
 -- include: place
 -- include: budget
 -- include: history
+-- include: jobs
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'token', 'stage', 'partner', 'sent_ms')
@@ -30,6 +31,8 @@ redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[known[2]], key)
 if ARGV[5] ~= '' then
   redis.call('HSET', row, unpack(cjson.decode(ARGV[5])))
   redis.call('HSETNX', row, 'sent_ms', now)
+  -- From the first send on a webhook may name it.
+  jobs_enter(root, key, redis.call('HGET', row, 'idempotency_key'))
 end
 if ARGV[6] ~= '' and known[2] ~= ARGV[6] then
   redis.call('HSET', row, 'stage', ARGV[6], 'stage_since_ms', now)

@@ -11,9 +11,11 @@
 -- include: ended
 -- include: learn
 -- include: history
+-- include: jobs
+-- include: notice
 local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
 local row = root .. 'p:' .. key
-local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint')
+local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint', 'idempotency_key')
 local was, partner, priority = known[1], known[4], known[5]
 if known[3] == token then return {'settled', was} end
 if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
@@ -35,6 +37,7 @@ if stage ~= was then
   count(root, partner, was, -1)
   count(root, partner, stage, 1)
 end
+if stage ~= was then jobs_settled(root, now, key, was, stage, known[7]) end
 if step.release then redis.call('ZREM', root .. 'slots', key) end
 if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
 if step.duration then learn(root, step.duration_key, step.duration) end
@@ -54,4 +57,8 @@ elseif STEP_OF[stage] then
   redis.call('ZADD', root .. 'due:' .. STEP_OF[stage], now + step.delay, key)
 end
 wake(root)
+if stage == 'generating' and was ~= stage then
+  notice_early(root, now, key)
+  stage = redis.call('HGET', row, 'stage')
+end
 return {'settled', stage}
