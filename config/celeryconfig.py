@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from config.settings import Settings
+
+#: Where the dispatcher sends steps.
+STEPS_QUEUE: Final = "stagecrew"
+#: Where producers send `stagecrew.enqueue`.
+RECORDS_QUEUE: Final = "stagecrew.enqueue"
+#: Where a producer's Celery sends when it names no queue. What is not ours there is given back
+#: (`worker/dispatch/consumer.py`).
+PLAIN_QUEUE: Final = "celery"
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -18,7 +26,10 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
         "result_backend": None,
         "task_ignore_result": True,
-        "task_default_queue": "stagecrew",
+        "task_default_queue": STEPS_QUEUE,
+        # Records of other programs wait apart: however many there are, a step never waits behind them.
+        "task_queues": {STEPS_QUEUE: {}, RECORDS_QUEUE: {}, PLAIN_QUEUE: {}},
+        "task_routes": {"stagecrew.enqueue": {"queue": RECORDS_QUEUE}},
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,
         # One message a thread: the dispatcher sends no more than the fleet has hands for.
@@ -31,6 +42,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_send_sent_event": False,
         # Flower asks the workers by remote control. Who reaches the broker could do as much anyway.
         "worker_enable_remote_control": True,
+        # Takes nothing from queues that others use too.
+        "worker_consumer": "worker.dispatch.consumer:CarefulConsumer",
         # Our own logging is set up once, for all processes alike.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from worker.core.photo import StepName
 from worker.dispatch.dispatcher import Dispatcher, Publish
+from worker.intake.outcome import Result
+from worker.intake.reception import Desk, Reception, Tally
+from worker.ledger.intake import IntakeCounters
 from worker.pipeline.batch import Batches
-from worker.services import open_services
+from worker.services import Account, open_services
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -39,6 +42,7 @@ class Process:
         self._trouble: BaseException | None = None
         self._batches: Batches | None = None
         self._dispatcher: Dispatcher | None = None
+        self._desks: dict[str, Desk] = {}
 
     def start(self) -> None:
         """Start the loop; raises what kept the services from opening."""
@@ -66,6 +70,16 @@ class Process:
         assert self._batches is not None
         return asyncio.run_coroutine_threadsafe(self._batches.run(step, leases), self._loop).result()
 
+    def take_in(self, results: Sequence[Result]) -> Tally:
+        """Hand over the records of a message on the loop and wait for it. Raises RedisError: then nothing is sure."""
+        return asyncio.run_coroutine_threadsafe(self._take_in(results), self._loop).result()
+
+    async def _take_in(self, results: Sequence[Result]) -> Tally:
+        assert self._batches is not None
+        reception = Reception(self._desks, door="celery")
+        await reception.take(results)
+        return await reception.close()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -80,6 +94,10 @@ class Process:
 
     async def _live(self) -> None:
         async with open_services(self._settings) as services:
+            account = services.account
+            self._desks = {
+                account.ledger.account: Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
+            }
             self._batches = Batches(services, lease_s=self._settings.lease_s)
             self._dispatcher = Dispatcher(
                 services.account,
@@ -100,6 +118,11 @@ class Process:
             for task in loops:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+
+
+def desk_of(account: Account) -> Desk:
+    """Return where an account's records are handed over."""
+    return Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
 
 
 #: The process that the bootstep started; None outside a worker.

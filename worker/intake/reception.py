@@ -9,9 +9,9 @@ from a disk. The HTTP intake and the Celery task are its two doors; each counts 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from worker.core.photo import NewListing
 from worker.intake.outcome import BadRecord, Result, shown
@@ -39,6 +39,10 @@ class CountersPort(Protocol):
 
     async def add(self, door: str, counts: Mapping[str, int]) -> None:
         """Add to the counts of a door."""
+
+
+#: Puts a listing's account in its place, or says what is wrong with it.
+Route: TypeAlias = Callable[[Result], Result]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +97,18 @@ def _tell(told: list[_T], one: _T) -> None:
 class Reception:
     """One hand-over: a request's body, or a message."""
 
-    def __init__(self, desks: Mapping[str, Desk], *, door: str) -> None:
-        """`desks` by account; `door`: what it is counted under (`http`, `celery`)."""
+    def __init__(self, desks: Mapping[str, Desk], *, door: str, route: Route | None = None) -> None:
+        """`desks` by account; `door`: what it is counted under (`http`, `celery`); `route` says whose a listing is."""
         self._desks = desks
         self._door = door
+        self._route = route or _as_it_is
         self.tally = Tally()
 
     async def take(self, results: Iterable[Result]) -> None:
         """Enqueue the good listings now and note the rest. Raises RedisError: then send everything again."""
         tally = self.tally
         by_account: dict[str, list[NewListing]] = defaultdict(list)
-        for result in results:
+        for result in map(self._route, results):
             if isinstance(result, BadRecord):
                 tally.note_bad(result)
                 continue
@@ -131,6 +136,10 @@ class Reception:
         for answer in await self._desks[account].ledger.enqueue(listings):
             self.tally.note(answer)
         self.tally.listings += len(listings)
+
+
+def _as_it_is(result: Result) -> Result:
+    return result
 
 
 def _no_account(listing: NewListing, desks: Mapping[str, Desk]) -> BadRecord:
