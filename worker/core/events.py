@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from worker.core.identity import event_id
+from worker.core.identity import event_id, reference
 from worker.core.photo import Photo
 from worker.core.request import dumps
 
@@ -71,6 +71,7 @@ def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
                 "listing_id": photo.listing_id,
                 "photo_id": photo.photo_id,
                 "partner": photo.partner,
+                "reference": photo.idempotency_key and reference(photo.idempotency_key),
                 "metadata": dict(photo.metadata),
                 "fingerprint": photo.fingerprint,
                 "revision": photo.revision,

@@ -112,7 +112,7 @@ class PhotoBody(_Answer):
     metadata: dict[str, str]
     attempts: Annotated[Count, Field(description="Failed tries of the present step.")]
     job_id: str | None
-    reference: Annotated[str | None, Field(description="The `reference` of its job at the API, while it is known.")]
+    reference: Annotated[str | None, Field(description="The `reference` of its job at the API, once there is one.")]
     error: PhotoError | None
     manifest: Annotated[str | None, Field(description="The manifest's name below the store's prefix, once staged.")]
     outputs: Annotated[list[StoredOutput] | None, Field(description="The stored pictures, once staged.")]

@@ -243,7 +243,7 @@ def _photo(account: str, found: PhotoDetail, manifest: Manifest | None, unread: 
         metadata=dict(found.metadata),
         attempts=view.attempt,
         job_id=view.job_id or (manifest.job_id if manifest else None),
-        reference=found.idempotency_key,
+        reference=found.idempotency_key or (manifest.reference if manifest else None),
         error=_error(view),
         manifest=_manifest_name(view) if view.stage is Stage.DONE else None,
         outputs=outputs,

@@ -25,7 +25,7 @@ local function listing_ended(root, row, key, stage, now, announce, stream, lengt
       .. ',"fingerprint":' .. cjson.encode(outcome[3] or cjson.null) .. '}'
   end
   local id = redis.sha1hex(announce.seed .. table.concat(outcomes, '\n'))
-  local event = announce.head .. '"photos":[' .. table.concat(photos, ',') .. '],"staged":' .. tally.done
+  local event = announce.head .. '"metadata":' .. (redis.call('HGET', listing, 'metadata') or '{}') .. ',"photos":[' .. table.concat(photos, ',') .. '],"staged":' .. tally.done
     .. ',"failed":' .. tally.failed .. ',"cancelled":' .. tally.cancelled .. '},"id":"' .. id .. '"}'
   redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'event', event)
 end

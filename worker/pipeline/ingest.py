@@ -21,7 +21,7 @@ from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
 from worker.pipeline.trouble import from_api
-from worker.storage.manifest import Manifest, find_earlier_life
+from worker.storage.manifest import Manifest, Receipt, find_earlier_life
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -42,7 +42,7 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
         if isinstance(earlier, Manifest):
             return _already_staged(earlier)
         if earlier is not None:
-            return _already_paid(earlier.job_id, earlier.source_asset_id)
+            return _already_paid(earlier)
     by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
     try:
         return await (_by_url if by_url else _by_upload)(services, photo)
@@ -117,13 +117,14 @@ def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict
 def _already_staged(manifest: Manifest) -> Step:
     outputs = [output.model_dump(mode="json") for output in manifest.outputs]
     fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
-    if manifest.source_asset_id:
-        fields["source_asset_id"] = manifest.source_asset_id
+    # What the completion says of the job again: its reference is its key.
+    found = {"source_asset_id": manifest.source_asset_id, "idempotency_key": manifest.reference}
+    fields |= {name: value for name, value in found.items() if value}
     return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
 
 
-def _already_paid(job_id: str, source_asset_id: str | None) -> Step:
-    fields = {"job_id": job_id, "receipt_written": "1"}
-    if source_asset_id:
-        fields["source_asset_id"] = source_asset_id
+def _already_paid(receipt: Receipt) -> Step:
+    fields = {"job_id": receipt.job_id, "receipt_written": "1", "idempotency_key": receipt.idempotency_key}
+    if receipt.source_asset_id:
+        fields["source_asset_id"] = receipt.source_asset_id
     return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

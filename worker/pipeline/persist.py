@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from worker.core.decide import fail_paid
 from worker.core.events import timestamp
+from worker.core.identity import reference
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
 from worker.pipeline.trouble import from_elsewhere
@@ -42,6 +43,7 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
         revision=photo.revision,
         request=json.loads(photo.request.canonical_json()),
         source_sha256=photo.source_sha256,
+        reference=photo.idempotency_key and reference(photo.idempotency_key),
         job_id=photo.job_id or "",
         source_asset_id=photo.source_asset_id,
         images=[(output["role"], image) for output, image in zip(urls, images, strict=True)],

@@ -55,6 +55,8 @@ class Manifest(_Kept):
     """`manifest.json`: a photo is staged, with these outputs. Times are RFC 3339 in UTC."""
 
     partner: str
+    #: The `reference` of the job, by which it is found at the API.
+    reference: str | None = None
     request: dict[str, Any]
     source_sha256: str | None = None
     outputs: tuple[StoredOutput, ...]
@@ -107,6 +109,7 @@ async def write_outputs(
     revision: int,
     request: Mapping[str, Any],
     source_sha256: str | None,
+    reference: str | None,
     job_id: str,
     source_asset_id: str | None,
     images: Sequence[tuple[str, FetchedImage]],
@@ -141,6 +144,7 @@ async def write_outputs(
         revision=revision,
         request=shown,
         source_sha256=source_sha256,
+        reference=reference,
         job_id=job_id,
         source_asset_id=source_asset_id,
         outputs=tuple(outputs),
