@@ -151,7 +151,7 @@ class RegenerateAnswer(_Answer):
     listing_id: str
     photo_id: str
     verdict: Annotated[
-        Literal["asked", "on_its_way", "there", "not_staged", "unknown"],
+        Literal["asked", "on_its_way", "there", "not_staged"],
         Field(
             description="`asked`: another job, which is billed, waits for its turn. `on_its_way`: one is being made "
             "already. `there`: the one of this number is made already. `not_staged`: there is no picture yet."

@@ -45,7 +45,6 @@ _REGENERATE: Final[Mapping[str, HTTPStatus]] = {
     "on_its_way": HTTPStatus.OK,
     "there": HTTPStatus.OK,
     "not_staged": HTTPStatus.CONFLICT,
-    "unknown": HTTPStatus.NOT_FOUND,
 }
 
 
@@ -146,6 +145,8 @@ class Photos:
             [made] = await control.regenerate([(listing_id, photo_id)], number=call.values["number"])
         except StoreError as error:
             raise _store_away(error) from error
+        if made.verdict == "unknown":
+            raise _unknown(window, listing_id, photo_id)
         body = RegenerateAnswer(
             account=window.account,
             listing_id=listing_id,

@@ -56,7 +56,7 @@ _NUMBER: Final = Parameter(
 )
 _RECORD: Final = """{"listing_id": "listing-1042", "partner": "acme", "photos": [
   {"photo_id": "front", "source": "https://photos.example.com/1042/front.jpg",
-   "mode": "refurnish", "room_types": ["living_room"], "style_preset": "modern"}]}"""
+   "mode": "refurnish", "room_types": ["Living Room"], "style_preset": "modern"}]}"""
 _RECORD_LINE: Final = " ".join(line.strip() for line in _RECORD.splitlines()) + "\n"
 
 _PROBLEM: Final = "application/problem+json"
@@ -136,7 +136,6 @@ def asking(photos: Photos) -> list[Operation]:
                 HTTPStatus.ACCEPTED: Answer(description="It waits for its turn.", model=RegenerateAnswer),
                 HTTPStatus.OK: Answer(description="It is being made, or there.", model=RegenerateAnswer),
                 HTTPStatus.CONFLICT: Answer(description="There is no picture yet.", model=RegenerateAnswer),
-                HTTPStatus.NOT_FOUND: Answer(description="Nobody knows the photo.", model=RegenerateAnswer),
             },
         ),
         *_twins(
