@@ -18,6 +18,9 @@ from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
+from worker.katalo.models import Output
+from worker.katalo.notice import COMPLETED, Notice
+from worker.ledger.inbox import Inbox, Outcome
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.lua import Scripts
@@ -37,6 +40,7 @@ class Account:
     limit: int = 10
     in_flight: int = 3
     look_ahead: int = 100
+    max_kept: int = 100
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,6 +56,7 @@ class Account:
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )
+        self.inbox = Inbox(scripts, max_kept=self.max_kept)
         self.admission = Admission(scripts, self.limits)
         self.dispatching = Dispatching(
             scripts, self.limits, lease_ms=LEASE_MS, look_ahead=self.look_ahead, ageing_ms=600_000, speed=1
@@ -61,7 +66,7 @@ class Account:
     def push(self, ms: int) -> None:
         """Let `ms` go by."""
         self.clock_ms += ms
-        for part in (self.ledger, self.admission, self.dispatching):
+        for part in (self.ledger, self.inbox, self.admission, self.dispatching):
             part.clock = str(self.clock_ms)
 
     async def begin(self, *, hands: int = 100) -> None:
@@ -131,6 +136,25 @@ class Account:
         )
         assert isinstance(answer, Granted)
         return photo
+
+    async def hear(
+        self,
+        job: str | None,
+        event: str = COMPLETED,
+        *,
+        url: str | None = "https://api/picture",
+        reference: str | None = None,
+        asset: str | None = None,
+    ) -> Outcome:
+        """Take a webhook in, as the gateway does; without `url` its word is not enough."""
+        outputs = (Output(role="primary", url=url),) if url else ()
+        notice = Notice(event_type=event, job_id=job, reference=reference, source_asset_id=asset, outputs=outputs)
+        return await self.inbox.take(notice)
+
+    async def row(self, photo: Photo) -> dict[str, str]:
+        """Return a photo's row as it stands in Redis."""
+        found: dict[str, str] = await self.redis.hgetall(f"{keys.root('default')}p:{photo.key}")  # type: ignore[misc]
+        return found
 
     async def snapshot(self) -> Snapshot:
         """Return the picture that `status` shows."""
