@@ -248,7 +248,7 @@ def test_everything_that_came_in_is_counted_by_door(served: Served) -> None:
         ("http", "accepted"): 2,
         ("http", "same"): 2,
         ("http", "listings"): 2,
-        ("http", "bad"): 1,
+        ("http", "bad_records"): 1,
         ("http", "hand_overs"): 2,
     }
 

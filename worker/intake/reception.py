@@ -127,7 +127,7 @@ class Reception:
     async def close(self) -> Tally:
         """Count the whole hand-over under its door; return the tally. Raises RedisError."""
         counts: dict[str, int] = {str(verdict): count for verdict, count in self.tally.photos.items()}
-        counts |= {"listings": self.tally.listings, "bad": self.tally.bad, "hand_overs": 1}
+        counts |= {"listings": self.tally.listings, "bad_records": self.tally.bad, "hand_overs": 1}
         first = next(iter(self._desks.values()))
         await first.counters.add(self._door, {name: count for name, count in counts.items() if count})
         return self.tally
