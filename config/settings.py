@@ -127,8 +127,9 @@ class Settings(BaseSettings):
     guard_ms: int = Field(
         default=1000,
         ge=0,
-        description="Margin on every budget's window, in ms: how long a grant is good for. Of a budget of N a "
-        "window W the share W / (W + guard) is used: 1000 costs 1.6 % of a minute's budget.",
+        description="How long a grant is good for, in ms, so the longest way of a call to the API. A grant holds its "
+        "place in the window for that much longer until its call is over, and no longer: a budget of N a window W is "
+        "used to W / (W + the call's own time), whatever the guard.",
     )
     look_ahead: int | None = Field(
         default=None, ge=1, description="Photos made ready ahead of free slots; as many as slots unless set."

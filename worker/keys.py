@@ -9,8 +9,10 @@ The scripts get the root as their declared key and build the others from it: one
 | `l:<listing>` | hash | a listing, its photos' outcomes, how many are open | the same, by its last photo |
 | `stages`, `partners` | hash | photos by stage, by partner and stage | lasting |
 | `due:<step>` | sorted set | photos that wait for a time (ms) | lasting |
-| `backlog:<kind>:<priority>` | sorted set | photos that wait for a budget, by turn | lasting |
-| `turns:<kind>` | hash | the turn being served and each partner's last | lasting |
+| `backlog:<kind>:<priority>:<partner>` | sorted set | photos that wait for a budget, as they were accepted | lasting |
+| `ring:<kind>:<priority>` | sorted set | partners with photos in the backlog, by the tag of their next turn | lasting |
+| `resting:<kind>` | sorted set | backlogs that may not go now, by when to look again (ms) | lasting |
+| `turns:<kind>` | hash | the turn being served, next turns of partners outside the ring, turns given | lasting |
 | `held:<stage>` | sorted set | failed, parked and uncertain photos | lasting |
 | `leases` | sorted set | photos that are being worked on, until when (ms) | lasting |
 | `unadmitted:<step>` | sorted set | leased photos whose grant is still to be taken | lasting |

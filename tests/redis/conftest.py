@@ -26,7 +26,10 @@ from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.lua import Scripts
 
 START_MS = 1_800_000_000_000
-WINDOW_MS = 10_000
+#: What the API counts in, and how long a grant is good for; the window of a budget is both together.
+API_WINDOW_MS = 9_000
+GUARD_MS = 1_000
+WINDOW_MS = API_WINDOW_MS + GUARD_MS
 LEASE_MS = 5_000
 STREAM = "completions"
 
@@ -41,12 +44,13 @@ class Account:
     in_flight: int = 3
     look_ahead: int = 100
     max_kept: int = 100
+    weights: dict[str, int] = field(default_factory=dict)
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=1_000)
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS)
         self.ledger = Ledger(
             scripts,
             account="default",
@@ -59,7 +63,13 @@ class Account:
         self.inbox = Inbox(scripts, max_kept=self.max_kept)
         self.admission = Admission(scripts, self.limits)
         self.dispatching = Dispatching(
-            scripts, self.limits, lease_ms=LEASE_MS, look_ahead=self.look_ahead, ageing_ms=600_000, speed=1
+            scripts,
+            self.limits,
+            lease_ms=LEASE_MS,
+            look_ahead=self.look_ahead,
+            ageing_ms=600_000,
+            speed=1,
+            weights=self.weights,
         )
         self.push(0)
 
@@ -105,6 +115,10 @@ class Account:
         batch = await self.ledger.open(sent.step, [(sent.key, sent.token)])
         assert len(batch.opened) == 1, "the lease is stale"
         return batch.opened[0].photo
+
+    async def renew(self, photo: Photo) -> None:
+        """Keep a lease, as a worker does that is still at it."""
+        await self.ledger.renew([(photo.key, photo.token)])
 
     async def settle(self, photo: Photo, stage: Stage, ending: Ending = Ending.GO, **more: Any) -> bool:
         """Settle a step."""

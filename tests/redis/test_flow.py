@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from tests.redis.conftest import LEASE_MS, WINDOW_MS, Account, Tell
-from worker.core.photo import Stage, StepName
+from tests.redis.conftest import API_WINDOW_MS, GUARD_MS, LEASE_MS, WINDOW_MS, Account, Tell
+from worker.core.photo import Photo, Stage, StepName
 from worker.core.routes import Route
 from worker.core.step import Ending
 from worker.flow.admission import Granted, Wait
 
 
-def test_a_budget_holds_in_every_sliding_window(tell: Tell) -> None:
-    """Grants are asked for as fast as they can be, at odd times, over many windows."""
+@pytest.mark.parametrize("seed", range(3))
+def test_a_budget_holds_in_every_sliding_window(tell: Tell, seed: int) -> None:
+    """Grants are asked for as fast as they can be; each call comes in at its own time within the guard.
+
+    What counts is when calls come in at the API, in any of its windows: some are over soon after, some are answered
+    late, some are never heard of again.
+    """
 
     async def story(account: Account) -> None:
+        dice = random.Random(seed)
         await account.begin(hands=1000)
         await account.enqueue("a", 100)
-        granted: list[int] = []
-        waiting = []
-        for turn in range(400):
-            account.push(137 + 61 * (turn % 7))
+        came_in: list[int] = []
+        open_calls: list[tuple[int, Photo]] = []
+        while len(came_in) < 100:
+            account.push(dice.randrange(1, 400))
             await account.beat("worker-1", hands=1000)
-            waiting += [await account.take(sent) for sent in await account.dispatch()]
-            for photo in list(waiting):
-                answer = await account.admit(photo, Route.SOURCE_ASSETS)
-                if isinstance(answer, Granted):
-                    granted.append(account.clock_ms)
+            for over_ms, photo in list(open_calls):
+                if over_ms <= account.clock_ms:
+                    await account.renew(photo)
                     await account.settle(photo, Stage.DONE)
-                else:
+                    open_calls.remove((over_ms, photo))
+            for photo in [await account.take(sent) for sent in await account.dispatch()]:
+                answer = await account.admit(photo, Route.SOURCE_ASSETS)
+                if not isinstance(answer, Granted):
                     await account.settle(photo, Stage.ACCEPTED, Ending.BACKLOG, delay_ms=0)
-                waiting.remove(photo)
-        assert len(granted) == 100
-        for start in granted:
-            assert sum(start <= time < start + WINDOW_MS for time in granted) <= account.limit
+                    continue
+                arrival = account.clock_ms + dice.randrange(GUARD_MS)
+                came_in.append(arrival)
+                open_calls.append((arrival + dice.choice([1, 40, 3_000, 10**9]), photo))
+            for _, photo in open_calls:
+                await account.renew(photo)
+        for start in came_in:
+            assert sum(start <= time < start + API_WINDOW_MS for time in came_in) <= account.limit
+
+    tell(story)
+
+
+def test_a_call_that_is_over_gives_the_guard_back(tell: Tell) -> None:
+    """A window is the API's own from the end of a call on, and longer by the guard for one that is still out."""
+
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", account.limit)
+        out = [await account.take(sent) for sent in await account.dispatch()]
+        for photo in out:
+            assert isinstance(await account.admit(photo, Route.SOURCE_ASSETS), Granted)
+        account.push(30)
+        await account.settle(out[0], Stage.DONE)
+        await account.enqueue("b", 2)
+        account.push(API_WINDOW_MS)
+        for photo in out[1:]:
+            await account.renew(photo)
+        await account.beat("worker-1")
+        assert await account.dispatch() == ()
+        account.push(1)
+        assert len(await account.dispatch()) == 1
 
     tell(story)
 
@@ -122,17 +158,54 @@ def test_priorities_come_first_and_partners_take_turns_within_one(tell: Tell) ->
     tell(story)
 
 
-def test_a_photo_that_waits_long_enough_passes_a_higher_priority(tell: Tell) -> None:
+def test_what_waits_long_enough_gets_a_turn_in_four_before_higher_priorities(tell: Tell) -> None:
+    """Urgent photos of today stay urgent behind a backlog of last week, and that backlog goes on all the same."""
+
     async def story(account: Account) -> None:
         await account.begin()
-        await account.enqueue("old", 1, priority=0)
-        account.push(3 * 600_000)
-        await account.enqueue("new", 1, priority=2)
-        await account.beat("worker-1", hands=1)
-        [sent] = await account.dispatch()
-        assert sent.label == "old/photo-0"
+        await account.enqueue("old", 20, priority=0)
+        account.push(10 * 600_000)
+        await account.enqueue("new", 20, priority=9)
+        await account.beat("worker-1")
+        sent = [sent.label.partition("/")[0] for sent in await account.dispatch()]
+        assert sent == ["new", "new", "new", "old"] * 2 + ["new", "new"]
 
     tell(story)
+
+
+def test_a_partner_of_more_weight_has_more_turns(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        for partner in ("heavy", "light", "other"):
+            await account.enqueue(partner, 40, partner=partner)
+        sent = [sent.label.partition("/")[0] for sent in await account.dispatch()]
+        assert {name: sent.count(name) for name in ("heavy", "light", "other")} == {"heavy": 18, "light": 6, "other": 6}
+
+    tell(story, limit=30, weights={"heavy": 3})
+
+
+def test_photos_of_a_partner_go_in_the_order_of_their_record(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 8)
+        assert [sent.label for sent in await account.dispatch()] == [f"a/photo-{number}" for number in range(8)]
+
+    tell(story)
+
+
+def test_a_partner_that_comes_back_has_saved_up_no_turns(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("rare", 1, partner="rare")
+        await account.enqueue("large", 100, partner="large")
+        await account.advance(Stage.ACCEPTED, until=Stage.DONE)
+        account.push(WINDOW_MS + 1)
+        await account.beat("worker-1")
+        await account.enqueue("rare again", 10, partner="rare")
+        sent = [sent.label.partition("/")[0] for sent in await account.dispatch()]
+        assert sent.count("large") == sent.count("rare again") == 5
+
+    tell(story, look_ahead=1000)
 
 
 def test_no_more_is_sent_out_than_the_fleet_has_hands_for(tell: Tell) -> None:

@@ -29,6 +29,9 @@ Publish = Callable[[StepName, Sequence[tuple[str, str, str]]], None]
 
 #: Photos in one message at most: more would let one slow photo keep a thread from many.
 MAX_BATCH: Final = 16
+#: Steps gather for so long for each photo at work, and for so long at most, in seconds.
+GATHERING_S: Final = 0.001
+MOST_GATHERING_S: Final = 0.1
 #: How often a worker says that it lives, and the longest sleep of a follower, in seconds.
 BEAT_S: Final = 1.0
 #: The pause after trouble with Redis or the broker, in seconds.
@@ -74,6 +77,7 @@ class Dispatcher:
                     await self._draining_within(min(BEAT_S, max(orders.ms, 50) / 1000))
                     continue
                 await self._send(orders)
+                await asyncio.sleep(gathering_s(orders.at_work))
                 await self._sleep(orders.again_ms)
             except RedisError as error:
                 logger.warning("nothing dispatched", extra={"reason": type(error).__name__})
@@ -101,6 +105,15 @@ class Dispatcher:
                 await self._draining.wait()
         except TimeoutError:
             return
+
+
+def gathering_s(at_work: int) -> float:
+    """Return how long the leader lets steps gather before it looks again, in seconds.
+
+    A message costs the same for one photo and for sixteen. The more photos are at work, the sooner a batch is full; one
+    photo alone is not kept waiting.
+    """
+    return min(MOST_GATHERING_S, at_work * GATHERING_S)
 
 
 def batches(photos: Sequence[Dispatched], workers: int) -> list[tuple[StepName, list[Dispatched]]]:

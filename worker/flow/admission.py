@@ -6,11 +6,12 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from worker.core.photo import Photo, Stage
 from worker.flow.limits import Budget, Limits
 from worker.lua import Scripts
+from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.flow.lua"
 
@@ -48,6 +49,7 @@ class Admission:
         self.limits = limits
         self.clock = clock
         self._scripts = scripts
+        self._asking: Gathering[str, list[Any]] = Gathering(self._ask)
 
     async def admit(
         self,
@@ -60,21 +62,22 @@ class Admission:
     ) -> Granted | Wait | Stale:
         """Ask for one write. With `intent` its fields are in the row before the answer, so before any send."""
         asked_s = time.monotonic()
-        flat = [text for pair in (intent or {}).items() for text in pair]
-        args: list[str | int] = [
-            self.clock,
+        request = [
             photo.key,
             photo.token,
-            str(self.limits.in_flight) if takes_slot else "",
-            json.dumps(flat) if flat else "",
+            self.limits.in_flight if takes_slot else 0,
+            [text for pair in (intent or {}).items() for text in pair],
             stage.value if stage else "",
+            [budget.args() for budget in budgets],
         ]
-        for budget in budgets:
-            args += budget.args()
-        word, wait_ms = await self._scripts.call(_PACKAGE, "admit", args)
+        word, wait_ms = await self._asking(json.dumps(request))
         if word == "granted":
             return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms)
         return Wait(ms=int(wait_ms)) if word == "wait" else Stale()
+
+    async def _ask(self, requests: Sequence[str]) -> list[list[Any]]:
+        answers: list[list[Any]] = await self._scripts.call(_PACKAGE, "admit", [self.clock, *requests])
+        return answers
 
     async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False, reason: str = "") -> None:
         """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""

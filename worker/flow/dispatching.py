@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,11 +29,15 @@ class Dispatched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
-    """The leader's orders: what to send now, to how many live workers, and when to look again at the latest."""
+    """The leader's orders: what to send now, to how many live workers, and when to look again at the latest.
+
+    `at_work`: photos whose steps are open, those of these orders included.
+    """
 
     photos: tuple[Dispatched, ...]
     workers: int
     again_ms: int
+    at_work: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +51,28 @@ class Dispatching:
     """The dispatch script with the settings in force."""
 
     def __init__(
-        self, scripts: Scripts, limits: Limits, *, lease_ms: int, look_ahead: int, ageing_ms: int, speed: float
+        self,
+        scripts: Scripts,
+        limits: Limits,
+        *,
+        lease_ms: int,
+        look_ahead: int,
+        ageing_ms: int,
+        speed: float,
+        weights: Mapping[str, int] | None = None,
     ) -> None:
-        """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority."""
+        """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority.
+
+        `weights`: turns of a partner for each one of a partner that is not named.
+        """
         self.clock = ""
         self._scripts = scripts
+        paced = {StepName.POLL_GENERATION}
         budgets = {
-            step.value: [[*budget.args(), step is StepName.POLL_GENERATION] for budget in limits.for_step(step)]
+            step.value: [
+                [*budget.args(), (budget.window_ms - limits.guard_ms) / budget.count if step in paced else 0]
+                for budget in limits.for_step(step)
+            ]
             for step in StepName
         }
         self._settings = {
@@ -63,6 +83,7 @@ class Dispatching:
             "probe_ms": int(PROBE_MS / speed),
             "look_ahead": look_ahead,
             "ageing_ms": ageing_ms,
+            "weights": dict(weights or {}),
             "budgets": {step: found for step, found in budgets.items() if found},
         }
 
@@ -72,9 +93,9 @@ class Dispatching:
         word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
         if word == "follow":
             return Follow(ms=max(0, int(wait_ms)))
-        workers, *flat = rest
+        workers, at_work, *flat = rest
         photos = tuple(
             Dispatched(step=StepName(flat[i]), key=flat[i + 1], token=flat[i + 2], label=flat[i + 3])
             for i in range(0, len(flat), 4)
         )
-        return Orders(photos=photos, workers=int(workers), again_ms=int(wait_ms))
+        return Orders(photos=photos, workers=int(workers), again_ms=int(wait_ms), at_work=int(at_work))

@@ -1,7 +1,8 @@
 """The budgets in force, as the scripts take them: route, count, window with guard in ms of the fleet's clock.
 
 A grant is good for the guard only: a call that is not sent within it is not sent. So a window of the API, wherever it
-begins, holds no more calls than the count, whatever the delay on the way (up to the guard).
+begins, holds no more calls than the count, whatever the delay on the way (up to the guard). When a call is over it is
+known to have come in, and the guard is given back (`worker/lua/called.lua`).
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import httpx
@@ -76,18 +75,15 @@ class KataloClient:
             message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
             raise ValueError(message)
         try:
-            self._http = httpx.AsyncClient(
-                base_url=base_url,
-                headers={"Authorization": f"Bearer {key}", "Accept": _JSON, "User-Agent": "stagecrew"},
-                transport=transport or pooled_transport(max_connections),
-                # The deadlines of `_call` are what ends a silent answer; only connecting has a limit of its own.
-                timeout=httpx.Timeout(max(call_s, upload_s), connect=connect_s, pool=connect_s),
-                follow_redirects=False,
-                # Nothing of one call may show in another.
-                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            )
+            base = httpx.URL(base_url)
         except httpx.InvalidURL as error:
             raise ValueError(f"KATALO_BASE_URL is no address: {error}") from None
+        # Straight to the transport: a client's cookies, redirects and merging of addresses cost as much as the call
+        # and are not wanted. The deadlines of `_call` end a silent answer; only connecting has a limit of its own.
+        self._transport = transport or pooled_transport(max_connections)
+        self._base = str(base).rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key}", "Accept": _JSON, "User-Agent": "stagecrew"}
+        self._limits = {"connect": connect_s, "pool": connect_s, "read": max(call_s, upload_s), "write": upload_s}
         self._key = key
         self._call_s = call_s
         self._upload_s = upload_s
@@ -103,7 +99,7 @@ class KataloClient:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def upload_source(self, content: bytes, filename: str, media_type: str, idempotency_key: str) -> Ingest:
         """`POST /source-assets` with the image's bytes. Raises KataloError."""
@@ -161,20 +157,29 @@ class KataloClient:
         self, name: str, path: str, body: bytes, content_type: str, key: str, deadline_s: float
     ) -> object:
         headers = {"Idempotency-Key": key, "Content-Type": content_type, "Content-Length": str(len(body))}
-        try:
-            request = self._http.build_request("POST", path, content=in_pieces(body), headers=headers)
-        except (httpx.InvalidURL, UnicodeEncodeError) as error:
-            raise NotSent(name, f"the request can't be written ({type(error).__name__})") from None
+        request = self._request(name, "POST", path, headers, in_pieces(body))
         return _json(name, await self._call(name, request, deadline_s))
 
     async def _read(
         self, name: str, path: str, params: Mapping[str, str] | None = None, *, as_list: bool = False
     ) -> object:
+        query = f"?{urlencode(params)}" if params else ""
+        request = self._request(name, "GET", f"{path}{query}", {}, None)
+        return _json(name, await self._call(name, request, self._call_s), as_list=as_list)
+
+    def _request(
+        self, name: str, method: str, path: str, headers: Mapping[str, str], body: AsyncIterator[bytes] | None
+    ) -> httpx.Request:
         try:
-            request = self._http.build_request("GET", path, params=params)
+            return httpx.Request(
+                method,
+                f"{self._base}{path}",
+                headers={**self._headers, **headers},
+                content=body,
+                extensions={"timeout": self._limits},
+            )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise NotSent(name, f"the request can't be written ({type(error).__name__})") from None
-        return _json(name, await self._call(name, request, self._call_s), as_list=as_list)
 
     async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> _Answer:
         """Send once, and return the whole of a 2xx answer. Raises KataloError for everything else."""
@@ -206,7 +211,7 @@ class KataloClient:
         return answer
 
     async def _exchange(self, request: httpx.Request, answer: _Answer) -> None:
-        response = await self._http.send(request, stream=True)
+        response = await self._transport.handle_async_request(request)
         try:
             answer.status, answer.headers = response.status_code, response.headers
             async for piece in response.aiter_bytes():

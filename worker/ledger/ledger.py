@@ -20,6 +20,7 @@ from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
+from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
@@ -68,6 +69,7 @@ class Ledger:
         self._stream_length = stream_length
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
+        self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
@@ -116,7 +118,7 @@ class Ledger:
         args += read.args() if read else ("", 0, 0)
         for key, token in leases:
             args += [key, token]
-        now_ms, waiting, *rows = await self._scripts.call(_PACKAGE, "open", args)
+        now_ms, waiting, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
         opened = [
             Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
@@ -133,10 +135,15 @@ class Ledger:
 
     async def settle(self, photo: Photo, step: Step) -> bool:
         """Settle one step; False when the lease was not ours any more, and nothing was changed."""
-        args: list[str | int] = [self.clock, photo.key, photo.token, json.dumps(_wire(photo, step))]
-        args += [self._stream, self._stream_length, self._retention_ms]
-        word, _ = await self._scripts.call(_PACKAGE, "settle", args)
+        word, _ = await self._settling((photo.key, photo.token, json.dumps(_wire(photo, step))))
         return bool(word == "settled")
+
+    async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
+        args: list[str | int] = [self.clock, self._stream, self._stream_length, self._retention_ms]
+        args.append(self._limits.guard_ms)
+        args += [text for step in steps for text in step]
+        answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
+        return answers
 
     async def replay(self, keys: Sequence[str], *, create_again: bool = False) -> int:
         """Send held photos on their way again under new keys (another job, perhaps billed); return how many."""

@@ -10,15 +10,18 @@ local function budget_hold(root, now, window)
   return math.max(0, boot - now)
 end
 
+-- Until when a route, or the account, is paused, ms since the epoch.
+local function paused_until(root, route)
+  local pauses = redis.call('HMGET', root .. 'pauses', route, 'account')
+  return math.max(tonumber(pauses[1] or '0'), tonumber(pauses[2] or '0'))
+end
+
 -- How long until a grant may be given, in ms; 0 is now.
 local function budget_wait(root, route, limit, window, now, token)
   local grants = root .. 'grants:' .. route
   if redis.call('ZSCORE', grants, token) then return 0 end
-  local wait = budget_hold(root, now, window)
-  local paused = math.max(tonumber(redis.call('HGET', root .. 'pauses', route) or '0'),
-    tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0'))
-  wait = math.max(wait, paused - now)
-  redis.call('ZREMRANGEBYSCORE', grants, '-inf', now - window)
+  local wait = math.max(budget_hold(root, now, window), paused_until(root, route) - now)
+  redis.call('ZREMRANGEBYSCORE', grants, '-inf', '(' .. (now - window))
   local used = redis.call('ZCARD', grants)
   if used >= limit then
     local oldest = redis.call('ZRANGE', grants, used - limit, used - limit, 'WITHSCORES')
@@ -37,9 +40,6 @@ end
 
 -- How many grants are free now.
 local function budget_free(root, route, limit, window, now)
-  if budget_hold(root, now, window) > 0 then return 0 end
-  local paused = math.max(tonumber(redis.call('HGET', root .. 'pauses', route) or '0'),
-    tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0'))
-  if paused > now then return 0 end
-  return limit - redis.call('ZCOUNT', root .. 'grants:' .. route, '(' .. (now - window), '+inf')
+  if budget_hold(root, now, window) > 0 or paused_until(root, route) > now then return 0 end
+  return limit - redis.call('ZCOUNT', root .. 'grants:' .. route, now - window, '+inf')
 end

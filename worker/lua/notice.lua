@@ -49,13 +49,14 @@ local function notice_apply(root, now, key, news)
   return believed and 'applied' or 'read'
 end
 
--- News that came before its job was known here, if any: taken out of the inbox.
-local function notice_early(root, now, key)
+-- News that came before its job was known here, if any, are taken out of the inbox; returns the photo's stage.
+local function notice_early(root, now, key, stage)
   local job = redis.call('HGET', root .. 'p:' .. key, 'job_id') or ''
   local kept = redis.call('GET', root .. 'inbox:' .. job)
-  if not kept then return end
+  if not kept then return stage end
   redis.call('DEL', root .. 'inbox:' .. job)
   redis.call('ZREM', root .. 'inbox', job)
   local news = cjson.decode(kept)
   notice_apply(root, now, key, {job = job, outputs = news.outputs, asset = news.source_asset_id})
+  return redis.call('HGET', root .. 'p:' .. key, 'stage')
 end

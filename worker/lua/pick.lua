@@ -1,4 +1,4 @@
--- What the dispatcher chooses by: lost leases, free hands, free slots, the look-ahead, paced reads, whose turn it is.
+-- What the dispatcher chooses by: lost leases, free hands, free slots, the look-ahead, paced reads.
 
 -- A lease that ran out is handed out again. How often a step was lost while somebody worked on it is counted: one that
 -- kills its workers is ended by whoever opens it next.
@@ -28,19 +28,8 @@ local function hands_free(root, now, alive_ms)
   return hands - redis.call('ZCARD', root .. 'leases'), workers
 end
 
--- The cap in force: lowered after a refusal for jobs in flight, probed back up one by one.
-local function slots_free(root, now, cap, probe_ms)
-  local lowered = redis.call('HMGET', root .. 'cap', 'limit', 'changed_ms')
-  if lowered[1] then
-    local limit = tonumber(lowered[1])
-    if now - tonumber(lowered[2]) >= probe_ms then
-      limit = limit + 1
-      redis.call('HSET', root .. 'cap', 'limit', limit, 'changed_ms', now)
-    end
-    if limit >= cap then redis.call('DEL', root .. 'cap') end
-    cap = math.min(cap, limit)
-  end
-  -- Creates on their way will take a slot each, but for repeated ones, which have kept theirs.
+-- Creates on their way will take a slot each, but for repeated ones, which have kept theirs.
+local function slots_free(root, cap)
   local sent = root .. 'unadmitted:create_generation'
   local kept = redis.call('ZINTERCARD', 2, sent, root .. 'slots')
   return cap - redis.call('ZCARD', root .. 'slots') - (redis.call('ZCARD', sent) - kept)
@@ -55,37 +44,19 @@ local function ahead_now(root)
   return ahead
 end
 
--- Reads are spread over their window: at most a twentieth of it may come in one burst.
+-- Reads are spread over their window, one in each `interval`: at most a twentieth of the window's in one burst.
+local function pace_at(root, budget, now)
+  local behind = math.max(1, budget[2] / 20) * budget[4]
+  return math.max(tonumber(redis.call('HGET', root .. 'pace', budget[1]) or '0'), now - behind)
+end
+
 local function pace_free(root, budget, now)
-  local interval = budget[3] / budget[2]
-  local burst = math.max(1, budget[2] / 20)
-  local at = math.max(tonumber(redis.call('HGET', root .. 'pace', budget[1]) or '0'), now - burst * interval)
-  return math.floor((now - at) / interval)
+  return math.floor((now - pace_at(root, budget, now)) / budget[4])
 end
 
 local function pace_take(root, budgets, taken, now)
   if taken <= 0 or not budgets then return end
   for _, budget in ipairs(budgets) do
-    local interval = budget[3] / budget[2]
-    local at = tonumber(redis.call('HGET', root .. 'pace', budget[1]) or '0')
-    at = math.max(at, now - math.max(1, budget[2] / 20) * interval) + taken * interval
-    redis.call('HSET', root .. 'pace', budget[1], string.format('%.3f', at))
+    redis.call('HSET', root .. 'pace', budget[1], string.format('%.3f', pace_at(root, budget, now) + taken * budget[4]))
   end
-end
-
--- Priority first, then fair turns; a photo that waits gains one priority in each `ageing_ms`. O(log n).
-local function next_turn(root, kind, now, ageing_ms)
-  local best, class = nil, nil
-  for priority = 9, 0, -1 do
-    local head = redis.call('ZRANGE', root .. 'backlog:' .. kind .. ':' .. priority, 0, 0)[1]
-    if head then
-      local since = tonumber(redis.call('HGET', root .. 'p:' .. head, 'accepted_ms') or now)
-      local urgency = priority + math.floor((now - since) / ageing_ms)
-      if not best or urgency > best then best, class = urgency, priority end
-    end
-  end
-  if not class then return nil end
-  local turn = redis.call('ZPOPMIN', root .. 'backlog:' .. kind .. ':' .. class)
-  redis.call('HSET', root .. 'turns:' .. kind, 'v:' .. class, turn[2])
-  return turn[1]
 end

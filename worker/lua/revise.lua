@@ -22,7 +22,7 @@ end
 -- `changed`: the order and fingerprint of another revision, or nil for the same one.
 local function restart(root, key, now, was, priority, partner, ended, changed)
   local row = root .. 'p:' .. key
-  unplace(root, key, was, priority)
+  unplace(root, key, was, priority, partner)
   -- What an uncertain create may have made is no longer this photo's.
   local made = redis.call('HMGET', row, 'idempotency_key', 'job_id')
   redis.call('HDEL', root .. 'jobs', 'r:' .. (made[1] or ''), 'j:' .. (made[2] or ''))

@@ -145,14 +145,15 @@ def after_read(
         return fail(code, message, release_slot=True)
     if job.state == "succeeded" and job.outputs:
         urls = [{"role": output.role, "url": output.url} for output in job.outputs]
-        duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None else None
+        # Read again for fresh URLs, or first in a lost webhook's place: it ended long ago, which teaches nothing.
+        timely = photo.rereads == 0 and (services.webhook_url is None or (photo.polls > 0 and not webhooks))
+        duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None and timely else None
         return Step(
             ending=Ending.GO,
             stage=Stage.STORING,
             fields=fields | {"outputs": json.dumps({"urls": urls})},
             release_slot=True,
-            # Read again for fresh URLs, or in place of a lost webhook: it ended long ago, which teaches nothing.
-            job_duration_ms=duration_ms if photo.rereads == 0 and not webhooks else None,
+            job_duration_ms=duration_ms,
         )
     if job.state == "succeeded":
         if photo.attempt >= EMPTY_READS:

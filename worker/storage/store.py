@@ -20,6 +20,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from worker.core.identity import digest
 from worker.storage.errors import StoreError
+from worker.storage.folder import read_whole, write_whole
 
 #: One request to the store, and all tries of it, in seconds; obstore retries passing troubles within them.
 REQUEST_S: Final = 60
@@ -47,23 +48,32 @@ class ObjectStore(Protocol):
 class Store:
     """An object store by obstore."""
 
-    def __init__(self, inner: Any, prefix: str, where: str, remedy: str) -> None:
-        """`inner`: obstore's store; `prefix`: put before every name; `where`, `remedy`: for messages."""
+    def __init__(self, inner: Any, prefix: str, where: str, remedy: str, *, folder: Path | None = None) -> None:
+        """`inner`: obstore's store; `prefix`: put before every name; `where`, `remedy`: for messages.
+
+        `folder`: where a store of files has them.
+        """
         self._inner = inner
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._where = where
         self._remedy = remedy
-        self._local = isinstance(inner, LocalStore)
+        self._folder = folder
 
     async def put(self, name: str, data: bytes, *, media_type: str) -> None:
         """Write an object, whole or not at all. Raises StoreError."""
-        # A folder keeps no media types; everywhere else browsers and CDNs go by them.
-        attributes = {} if self._local else {"Content-Type": media_type}
+        if self._folder is not None:
+            # A folder keeps no media types; everywhere else browsers and CDNs go by them.
+            path = self._folder / name
+            await self._do("write", name, lambda _: asyncio.to_thread(write_whole, path, data))
+            return
+        attributes = {"Content-Type": media_type}
         await self._do("write", name, lambda path: obstore.put_async(self._inner, path, data, attributes=attributes))
 
     async def get(self, name: str) -> bytes | None:
         """Return an object, or None when there is none. Raises StoreError."""
         try:
+            if self._folder is not None:
+                return await asyncio.to_thread(read_whole, self._folder / name)
             found = await obstore.get_async(self._inner, self._prefix + name)
             return bytes(await found.bytes_async())
         except (NotFoundError, FileNotFoundError):
@@ -122,7 +132,8 @@ def open_store(url: str) -> Store:
             except OSError as error:
                 message = f"the folder {folder} of STAGECREW_STORAGE_URL can't be made: {error.strerror}"
                 raise StoreError(message) from error
-            return Store(LocalStore(str(folder)), "", f"the folder {folder}", "check that it is writable and not full")
+            remedy = "check that it is writable and not full"
+            return Store(LocalStore(str(folder)), "", f"the folder {folder}", remedy, folder=folder)
         case "s3":
             remedy = "check the bucket's name and region, and the credentials of the AWS SDK"
             return Store(_s3(parts.netloc, client, retry), prefix, f"s3://{parts.netloc}{prefix}", remedy)

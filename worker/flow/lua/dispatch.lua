@@ -2,11 +2,15 @@
 -- Only the leader's call does anything; leading is a lease that the same call takes or renews.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, probe_ms, look_ahead,
---       ageing_ms, budgets {step: [{route, count, window_ms, paced}]})
--- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, then for each photo: step, key, token, label
+--       ageing_ms, weights {partner: turns}, budgets {step: [[route, count, window_ms, pace]]}; pace: ms
+--       from one call to the next, 0: as they come)
+-- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, photos at work, then for each photo sent:
+--          step, key, token, label
 -- include: clock
 -- include: place
 -- include: budget
+-- include: slots
+-- include: turns
 -- include: pick
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
@@ -15,7 +19,7 @@ redis.call('SET', root .. 'leader', ARGV[2], 'PX', set.leader_ms)
 
 reclaim(root, now)
 local hands, workers = hands_free(root, now, set.alive_ms)
-local answer, sleep = {'lead', 0, workers}, 1000
+local answer, sleep = {'lead', 0, workers, 0}, 1000
 
 local function lease(step, key)
   local row = root .. 'p:' .. key
@@ -35,11 +39,19 @@ local function room(step)
   for _, budget in ipairs(set.budgets[step] or {}) do
     local left = budget_free(root, budget[1], budget[2], budget[3], now)
       - redis.call('ZCARD', root .. 'unadmitted:' .. step)
-    if budget[4] then left = math.min(left, pace_free(root, budget, now)) end
-    if left <= 0 then sleep = math.min(sleep, 50) end
+    if budget[4] > 0 then left = math.min(left, pace_free(root, budget, now)) end
     free = math.min(free, left)
   end
   return free
+end
+
+-- Until a budget has a grant again there is no need to look; a few that come close together go out as one batch.
+local function look_again(step)
+  for _, budget in ipairs(set.budgets[step] or {}) do
+    local wait = budget_wait(root, budget[1], budget[2], budget[3], now, '')
+    if budget[4] > 0 and pace_free(root, budget, now) < 1 then wait = math.max(wait, budget[4]) end
+    if wait > 0 then sleep = math.min(sleep, math.max(wait, 20)) end
+  end
 end
 
 local function due(step, free)
@@ -52,27 +64,48 @@ local function due(step, free)
     end
   end
   local head = redis.call('ZRANGE', place, 0, 0, 'WITHSCORES')
-  if head[2] and tonumber(head[2]) > now then sleep = math.min(sleep, tonumber(head[2]) - now) end
+  if head[2] and tonumber(head[2]) > now then sleep = math.min(sleep, tonumber(head[2]) - now)
+  elseif head[2] then look_again(step) end
   return free
 end
 
+-- What waited before its create goes by its partner's turn again; a create that was sent is not made to wait.
+local function ripen(kind, step)
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', root .. 'due:' .. step, '-inf', now, 'LIMIT', 0, 500)) do
+    local known = redis.call('HMGET', root .. 'p:' .. key, 'stage', 'priority', 'partner')
+    if BACKLOG_OF[known[1]] == kind then
+      redis.call('ZREM', root .. 'due:' .. step, key)
+      backlog_add(root, kind, known[2], known[3], key)
+    end
+  end
+end
+
+local function may_go(_)
+  return true
+end
+
 local function backlog(kind, step, free)
+  end_rests(root, kind, now)
   while free > 0 do
-    local key = next_turn(root, kind, now, set.ageing_ms)
+    local key = next_turn(root, kind, now, set.ageing_ms, set.weights, may_go)
     if not key then return end
     lease(step, key)
     free = free - 1
   end
+  look_again(step)
 end
 
 for _, step in ipairs({'announce', 'store_outputs'}) do due(step, room(step)) end
-local slots = slots_free(root, now, set.cap, set.probe_ms)
+ripen('generation', 'create_generation')
+local slots = slots_free(root, slots_cap(root, now, set.cap, set.probe_ms))
 local creates = due('create_generation', room('create_generation'))
 backlog('generation', 'create_generation', math.min(creates, slots))
 local reads = room('poll_generation')
 pace_take(root, set.budgets.poll_generation, reads - due('poll_generation', reads), now)
 due('poll_ingest', room('poll_ingest'))
-local ahead = set.look_ahead - ahead_now(root)
+ripen('source', 'ingest_source')
+local ahead = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
 backlog('source', 'ingest_source', math.min(due('ingest_source', room('ingest_source')), ahead))
 answer[2] = math.max(5, math.ceil(sleep))
+answer[4] = redis.call('ZCARD', root .. 'leases')
 return answer

@@ -12,7 +12,7 @@ local listing = root .. 'l:' .. listing_key
 local UNPAID = {accepted = true, ingesting = true, ingested = true, parked = true}
 local answer = {}
 
-local function enqueue(key, photo_id, order, fingerprint)
+local function enqueue(key, photo_id, order, fingerprint, nth)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'stage', 'fingerprint', 'token', 'partner', 'priority', 'next_fingerprint')
   local stage = known[1]
@@ -22,7 +22,7 @@ local function enqueue(key, photo_id, order, fingerprint)
     redis.call('SET', root .. 'o:' .. key, order)
     redis.call('HINCRBY', listing, 'open', 1)
     count(root, partner, 'accepted', 1)
-    backlog_add(root, 'source', priority, partner, key)
+    backlog_add(root, 'source', priority, partner, key, nth)
     return 'accepted', 'accepted'
   end
   if known[2] == fingerprint then
@@ -43,7 +43,7 @@ end
 
 redis.call('HSET', listing, 'id', ARGV[3], 'partner', partner, 'metadata', ARGV[6])
 for i = 7, #ARGV, 4 do
-  local verdict, stage = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+  local verdict, stage = enqueue(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], (i - 7) / 4)
   redis.call('HSETNX', listing, 'p:' .. ARGV[i], cjson.encode({ARGV[i + 1], 'open'}))
   answer[#answer + 1] = verdict
   answer[#answer + 1] = stage

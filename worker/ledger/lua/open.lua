@@ -3,7 +3,8 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 lease, ms; 3 step; 4 read route or ''; 5 its count; 6 its window with guard, ms;
 --       then two for each photo: key, token
--- RETURNS: now (ms), waiting photos, then for each photo: 0 when stale, else {wait (ms; 0 granted), row (flat pairs), order}
+-- RETURNS: JSON: now (ms), waiting photos, then for each photo: 0 when stale, else [wait (ms; 0 granted),
+--          row (flat pairs), order]; one text is read far quicker than many values
 -- include: clock
 -- include: budget
 local root, now = KEYS[1], clock(ARGV[1])
@@ -29,7 +30,7 @@ for i = 7, #ARGV, 2 do
         redis.call('ZREM', root .. 'unadmitted:' .. ARGV[3], key)
       end
     end
-    answer[#answer + 1] = {wait, redis.call('HGETALL', row), redis.call('GET', root .. 'o:' .. key)}
+    answer[#answer + 1] = {wait, redis.call('HGETALL', row), redis.call('GET', root .. 'o:' .. key) or ''}
   end
 end
-return answer
+return cjson.encode(answer)

@@ -10,7 +10,7 @@
 local root, now, sent = KEYS[1], clock(ARGV[1]), 0
 
 local function resume(key, row, stage, partner)
-  unplace(root, key, stage, '')
+  unplace(root, key, stage, '', '')
   redis.call('HDEL', row, 'resume', 'rereads', 'outputs', 'attempt', 'lost', 'error_code', 'error_message')
   redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '')
   note_stage(row, 'generating', now)

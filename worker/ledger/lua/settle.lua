@@ -1,64 +1,73 @@
--- Settles one step of one photo: everything that follows from it, or nothing when the lease is not the caller's.
+-- Settles steps, each photo on its own: everything that follows from one, or nothing when the lease is not the caller's.
 -- A repeated call with the same token answers as the first did.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 photo key; 3 token; 4 the step (JSON: stage, delay, set (flat pairs), drop, release,
---       adopt, event, retry, poll, duration, duration_key, announce); 5 completion stream; 6 its length;
---       7 retention of ended rows, ms
--- RETURNS: 'settled', stage | 'stale', stage
+-- ARGV: 1 pushed clock or ''; 2 completion stream; 3 its length; 4 retention of ended rows, ms;
+--       5 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
+--       drop, release, adopt, event, retry, poll, duration, duration_key, announce)
+-- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
 -- include: revise
 -- include: ended
 -- include: learn
 -- include: history
+-- include: called
 -- include: jobs
 -- include: notice
-local root, now, key, token = KEYS[1], clock(ARGV[1]), ARGV[2], ARGV[3]
-local row = root .. 'p:' .. key
-local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint', 'idempotency_key')
-local was, partner, priority = known[1], known[4], known[5]
-if known[3] == token then return {'settled', was} end
-if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
-local step = cjson.decode(ARGV[4])
-local stage = step.stage
+local root, now = KEYS[1], clock(ARGV[1])
 
-redis.call('ZREM', root .. 'leases', key)
-redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[was], key)
-if #step.drop > 0 then redis.call('HDEL', row, unpack(step.drop)) end
-redis.call('HSET', row, 'stage', stage, 'token', '', 'settled', token, unpack(step.set))
-redis.call('HDEL', row, 'lost', 'opened')
-if step.retry then redis.call('HINCRBY', row, 'attempt', 1) end
-if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
-if stage ~= was then
-  redis.call('HSET', row, 'stage_since_ms', now)
-  note_stage(row, stage, now)
-  redis.call('HDEL', row, 'attempt')
-  if not step.poll then redis.call('HDEL', row, 'polls') end
-  count(root, partner, was, -1)
-  count(root, partner, stage, 1)
+-- Where the photo waits from now on.
+local function place(key, row, was, stage, partner, priority, step)
+  if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
+  if ENDED[stage] then
+    listing_ended(root, row, key, stage, now, step.announce, ARGV[2], ARGV[3], ARGV[4])
+  elseif stage == 'ingested' and was ~= 'ingested' and was ~= 'creating' then
+    backlog_add(root, 'generation', priority, partner, key)
+  elseif STEP_OF[stage] then
+    redis.call('ZADD', root .. 'due:' .. STEP_OF[stage], now + step.delay, key)
+  end
 end
-if stage ~= was then jobs_settled(root, now, key, was, stage, known[7]) end
-if step.release then redis.call('ZREM', root .. 'slots', key) end
-if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
-if step.duration then learn(root, step.duration_key, step.duration) end
-if step.event then redis.call('XADD', ARGV[5], 'MAXLEN', '~', ARGV[6], '*', 'event', step.event) end
 
-if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
-  -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
-  restart(root, key, now, stage, priority, partner, false, next_revision(row))
-  return {'settled', 'accepted'}
+local function settle(key, token, step)
+  local row = root .. 'p:' .. key
+  local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint',
+    'idempotency_key')
+  local was, partner, priority, stage = known[1], known[4], known[5], step.stage
+  if known[3] == token then return {'settled', was} end
+  if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
+
+  redis.call('ZREM', root .. 'leases', key)
+  redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[was], key)
+  call_is_over(root, STEP_OF[was], token, now, tonumber(ARGV[5]))
+  if #step.drop > 0 then redis.call('HDEL', row, unpack(step.drop)) end
+  redis.call('HSET', row, 'stage', stage, 'token', '', 'settled', token, unpack(step.set))
+  redis.call('HDEL', row, 'lost', 'opened')
+  if step.retry then redis.call('HINCRBY', row, 'attempt', 1) end
+  if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
+  if stage ~= was then
+    redis.call('HSET', row, 'stage_since_ms', now)
+    note_stage(row, stage, now)
+    redis.call('HDEL', row, 'attempt')
+    if not step.poll then redis.call('HDEL', row, 'polls') end
+    count(root, partner, was, -1)
+    count(root, partner, stage, 1)
+    jobs_settled(root, now, key, was, stage, known[7])
+  end
+  if step.release then redis.call('ZREM', root .. 'slots', key) end
+  if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
+  if step.duration then learn(root, step.duration_key, step.duration) end
+  if step.event then redis.call('XADD', ARGV[2], 'MAXLEN', '~', ARGV[3], '*', 'event', step.event) end
+  if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
+    -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
+    restart(root, key, now, stage, priority, partner, false, next_revision(row))
+    return {'settled', 'accepted'}
+  end
+  place(key, row, was, stage, partner, priority, step)
+  if stage == 'generating' and was ~= stage then stage = notice_early(root, now, key, stage) end
+  return {'settled', stage}
 end
-if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
-if ENDED[stage] then
-  listing_ended(root, row, key, stage, now, step.announce, ARGV[5], ARGV[6], ARGV[7])
-elseif stage == 'ingested' and was ~= 'ingested' and was ~= 'creating' then
-  backlog_add(root, 'generation', priority, partner, key)
-elseif STEP_OF[stage] then
-  redis.call('ZADD', root .. 'due:' .. STEP_OF[stage], now + step.delay, key)
-end
+
+local answer = {}
+for i = 6, #ARGV, 3 do answer[#answer + 1] = settle(ARGV[i], ARGV[i + 1], cjson.decode(ARGV[i + 2])) end
 wake(root)
-if stage == 'generating' and was ~= stage then
-  notice_early(root, now, key)
-  stage = redis.call('HGET', row, 'stage')
-end
-return {'settled', stage}
+return answer
