@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kombu import Exchange, Queue
+
 if TYPE_CHECKING:
     from config.settings import Settings
 
-#: Where the dispatcher sends steps.
-STEPS_QUEUE: Final = "stagecrew"
+QUEUE: Final = "stagecrew"
 #: Where producers send `stagecrew.enqueue`.
 RECORDS_QUEUE: Final = "stagecrew.enqueue"
 #: Where a producer's Celery sends when it names no queue. What is not ours there is given back
 #: (`worker/dispatch/consumer.py`).
 PLAIN_QUEUE: Final = "celery"
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), routing_key=name)
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -26,9 +31,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
         "result_backend": None,
         "task_ignore_result": True,
-        "task_default_queue": STEPS_QUEUE,
+        "task_default_queue": QUEUE,
         # Records of other programs wait apart: however many there are, a step never waits behind them.
-        "task_queues": {STEPS_QUEUE: {}, RECORDS_QUEUE: {}, PLAIN_QUEUE: {}},
+        "task_queues": [_queue(name) for name in (QUEUE, RECORDS_QUEUE, PLAIN_QUEUE)],
         "task_routes": {"stagecrew.enqueue": {"queue": RECORDS_QUEUE}},
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,

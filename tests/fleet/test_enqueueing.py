@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,11 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from tests.fleet.conftest import Fleet, free_port
+from tests.fleet.conftest import DEADLINE_S, Fleet, free_port
 from worker.core.identity import generation_key
 from worker.core.photo import Stage
 from worker.embedded.processes import spawn, stop
+from worker.embedded.redis_server import embedded_redis
 from worker.ledger.intake import IntakeCounters
 from worker.services import open_account
 
@@ -36,13 +38,13 @@ def snippets(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def produce(crew: Fleet, program: str) -> None:
+def produce(crew: Fleet, program: str, broker: str | None = None) -> None:
     """Run a producer elsewhere, with its own Python path; it must not come to import anything of ours."""
     check = "\nimport sys\nassert not {'config', 'tasks', 'worker'} & set(sys.modules)\n"
     subprocess.run(
         [sys.executable, "-P", "-c", program + check],
         cwd=crew.folder,
-        env={"PATH": crew.environ["PATH"], "BROKER": crew.redis.url, "PYTHONPATH": str(crew.folder)},
+        env={"PATH": crew.environ["PATH"], "BROKER": broker or crew.redis.url, "PYTHONPATH": str(crew.folder)},
         check=True,
     )
 
@@ -241,3 +243,27 @@ def _restored(listing: dict[str, Any]) -> Any:
     [found] = parse_listing(listing, where="the test")
     assert isinstance(found, ParsedListing)
     return found.listing
+
+
+def test_a_message_waits_while_the_ledger_is_away(fleet: Build, tmp_path: Path) -> None:
+    crew = fleet(workers=0)
+    with embedded_redis(tmp_path / "broker", port=free_port()) as broker:
+        crew.environ["STAGECREW_BROKER_URL"] = broker.url
+        crew.start_worker()
+        crew.wait_for("a leader", lambda snapshot: snapshot.leader is not None)
+        crew.redis.kill()
+        [by_celery, _] = snippets("python")
+        produce(crew, by_celery, broker.url)
+        with Redis.from_url(broker.url) as redis:
+            _until(lambda: "records not taken yet" in crew.logs(), "the word of it")
+            crew.redis.restart()
+            crew.wait_for("the photo", known(crew, "elm-street-14"))
+            _until(lambda: not redis.llen("stagecrew.enqueue") and not redis.hlen("unacked"), "the acknowledgement")
+        stop(crew.workers.pop(), within_s=20)
+
+
+def _until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.1)
