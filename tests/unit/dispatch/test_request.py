@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kombu.message import Message
 
 from worker.dispatch.request import MaskedRequest
 
@@ -30,9 +31,15 @@ def request_of(task: Any) -> Callable[..., MaskedRequest]:
     def build(**headers: str) -> MaskedRequest:
         listings = [{"listing_id": "a", "photos": [{"photo_id": "1", "source": SECRET}]}]
         told = {"id": "1", "task": task.name, "lang": "py", **headers}
-        return MaskedRequest(
-            None, app=task.app, headers=told, body=([], {"listings": listings}, {}), decoded=True, task=task
+        message = Message(
+            json.dumps([[], {"listings": listings}, {}]),
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=told,
+            delivery_info={},
+            properties={},
         )
+        return MaskedRequest(message, app=task.app, task=task)
 
     return build
 
