@@ -6,6 +6,7 @@ Nothing is made at import and nothing crosses a fork.
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,6 +35,8 @@ from worker.storage.store import ObjectStore, open_store
 if TYPE_CHECKING:
     from config.settings import Settings
     from worker.core.photo import Photo
+
+logger = logging.getLogger(__name__)
 
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
@@ -103,8 +106,12 @@ class Services:
             return False
         read_s, silent = self._silent
         if time.monotonic() - read_s > DURATIONS_LIFE_S:
-            silent = await self.account.inbox.silent()
+            before, silent = silent, await self.account.inbox.silent()
             self._silent = (time.monotonic(), silent)
+            if silent and not before:
+                logger.warning("no webhook comes: jobs are read until they end", extra={"asked_for": self.webhook_url})
+            elif before and not silent:
+                logger.info("webhooks come again")
         return not silent
 
     async def _learnt(self, photo: Photo) -> Mapping[int, int]:

@@ -190,6 +190,19 @@ async def api(settings: Settings) -> Finding:
     return ok("katalo api", f"{settings.katalo_base_url} accepts the key")
 
 
+def webhooks(settings: Settings) -> list[Finding]:
+    """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
+    if settings.webhook_public_url is not None and not settings.webhook_secrets:
+        text = f"asked for at {mask(settings.webhook_public_url)}, and no secret is set here"
+        return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
+    if settings.webhook_public_url is not None:
+        return [ok("webhooks", f"asked for at {mask(settings.webhook_public_url)}")]
+    if settings.webhook_secrets:
+        text = "a secret is set, but no job asks for them"
+        return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
+    return []
+
+
 async def redis_of(settings: Settings) -> list[Finding]:
     """Ask the ledger's Redis and check it."""
     from redis.asyncio import Redis  # noqa: PLC0415 - as above

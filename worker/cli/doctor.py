@@ -57,6 +57,7 @@ async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
         except RedisError as error:
             findings.append(checks.bad("ledger", type(error).__name__, "look at Redis's log"))
     findings.append(await asyncio.to_thread(checks.broker, settings))
+    findings += checks.webhooks(settings)
     findings.append(await checks.storage(settings))
     findings.append(await checks.api(settings))
     return findings
