@@ -20,7 +20,7 @@ def gateway(
         int | None, typer.Option(min=0, max=65535, help="Port; STAGECREW_GATEWAY_PORT (8080) unless given.")
     ] = None,
 ) -> None:
-    """Take in the API's webhooks, and answer /healthz, /readyz and /metrics, until SIGTERM or Ctrl-C."""
+    """Take in the API's webhooks and other programs' records (/v1, /docs), until SIGTERM or Ctrl-C."""
     settings = settings_of(context)
     from worker import logs  # noqa: PLC0415 - `--help` must not wait for it
     from worker.gateway.server import serve  # noqa: PLC0415
@@ -31,10 +31,12 @@ def gateway(
         complain("no KATALO_WEBHOOK_SECRET: webhooks are answered 503 until there is one; jobs are read without them")
     elif settings.webhook_public_url is None:
         complain("no STAGECREW_WEBHOOK_PUBLIC_URL: jobs ask for webhooks only if the dashboard has a default callback")
+    if settings.intake_tokens is None:
+        complain("no STAGECREW_INTAKE_TOKENS: records over HTTP are answered 403 until there is one")
     where = host or settings.gateway_host
     listening = settings.gateway_port if port is None else port
     try:
-        serve(settings, host=where, port=listening, ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/metrics"))
+        serve(settings, host=where, port=listening, ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/docs, {url}/metrics"))
     except OSError as error:
         why = error.strerror or error
         stop(f"the gateway can't listen on {where}:{listening}: {why}; choose another --host or --port")
