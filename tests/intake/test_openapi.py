@@ -83,6 +83,13 @@ def test_the_examples_of_the_document_are_good(served: Served) -> None:
     assert served.lines(content["application/x-ndjson"]["example"].encode()).status_code == 200
 
 
+def test_every_field_of_a_record_says_what_it_means(served: Served) -> None:
+    schemas = document(served)["components"]["schemas"]
+    for name in ("Listing", "Photo"):
+        assert schemas[name]["additionalProperties"] is False
+        assert [field for field, found in schemas[name]["properties"].items() if not found.get("description")] == []
+
+
 class _Page(HTMLParser):
     """What a page links to, and the ids that are in it."""
 

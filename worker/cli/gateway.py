@@ -36,7 +36,12 @@ def gateway(
     where = host or settings.gateway_host
     listening = settings.gateway_port if port is None else port
     try:
-        serve(settings, host=where, port=listening, ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/docs, {url}/metrics"))
+        serve(
+            settings,
+            host=where,
+            port=listening,
+            ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/docs, {url}/metrics"),
+        )
     except OSError as error:
         why = error.strerror or error
         stop(f"the gateway can't listen on {where}:{listening}: {why}; choose another --host or --port")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,10 +17,49 @@ Moment = Annotated[str, Field(examples=["2026-01-31T12:00:00.000Z"], json_schema
 Count = Annotated[int, Field(ge=0)]
 
 
+def _described(meanings: Mapping[str, str]) -> ConfigDict:
+    """Return the configuration of a record's model whose schema says what each field means."""
+
+    def describe(schema: dict[str, Any]) -> None:
+        for name, meaning in meanings.items():
+            schema["properties"][name]["description"] = meaning
+
+    return ConfigDict(json_schema_extra=describe)
+
+
+class Photo(PhotoRecord):
+    """One photo of a record. A field that is null counts as not given."""
+
+    model_config = _described(
+        {
+            "photo_id": "Names the photo within its listing, the same whenever it is sent again.",
+            "source": "Where the picture is: `https://...` or `s3://bucket/key`. May be a signed address.",
+            "capture_type": "`photo`, `panorama360` or `floorplan`.",
+            "workflow": "`staging` or `pro_capture`.",
+            "mode": "`refurnish`, `clean` or another that the API has; not for panoramas and floor plans.",
+            "room_types": "Such as `Living Room`; several only of one kind. Not needed with `clean`.",
+            "style_preset": "Such as `modern`. Not needed with `clean`.",
+            "include_alternates": "Whether a second picture is wanted too.",
+            "metadata": "Your own; goes along to the job and to the messages, over the listing's.",
+        }
+    )
+
+
 class Listing(ListingRecord):
     """One record: a listing and its photos, each of them on its own. A field that is null counts as not given."""
 
-    photos: Annotated[list[PhotoRecord], Field(min_length=1)]
+    model_config = _described(
+        {
+            "listing_id": "Names the listing, the same whenever it is sent again.",
+            "photos": "The photos, which may also come in several records.",
+            "partner": "Who they are staged for: the unit of fair turns.",
+            "priority": "0 to 9, 9 first.",
+            "account": "The Katalo organisation, where there are several.",
+            "metadata": "Your own; goes along to the jobs and the messages. Values are text, numbers, true or false.",
+        }
+    )
+
+    photos: Annotated[list[Photo], Field(min_length=1)]
 
 
 class _Answer(BaseModel):
