@@ -17,6 +17,8 @@ The scripts get the root as their declared key and build the others from it: one
 | `leases` | sorted set | photos that are being worked on, until when (ms) | lasting |
 | `unadmitted:<step>` | sorted set | leased photos whose grant is still to be taken | lasting |
 | `slots` | sorted set | photos whose job is in flight, since when (ms) | lasting |
+| `limits` | hash | limits that differ from the settings: reported by the API, or grown | lasting |
+| `growth` | hash | since when a limit that may grow held slots up, and until when it rests | lasting |
 | `cap` | hash | the lowered cap after a refusal | until it is back up |
 | `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |

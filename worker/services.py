@@ -9,24 +9,24 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
 from worker import keys
-from worker.core.cadence import first_read_ms, recovery_read_ms
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
 from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
 from worker.ledger.inbox import Inbox
-from worker.ledger.ledger import Ledger, kind_of
+from worker.ledger.ledger import Ledger
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
@@ -34,14 +34,13 @@ from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.core.photo import Photo
 
 logger = logging.getLogger(__name__)
 
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
-#: Learnt durations, and whether webhooks come, are read from Redis at most this often, in seconds.
-DURATIONS_LIFE_S: Final = 2.0
+#: Whether webhooks come is asked in Redis at most this often, in seconds.
+SILENCE_KEPT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,7 @@ class Account:
     inbox: Inbox
     admission: Admission
     dispatching: Dispatching
+    cadence: Cadence
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +74,8 @@ class Services:
     job_deadline_ms: int
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
-    _durations: dict[str, tuple[float, Mapping[int, int]]] = field(default_factory=dict)
+    #: Photos that wait for a slot, as the latest batch was told.
+    waiting: int = 0
     _silent: tuple[float, bool] = (float("-inf"), False)
 
     @property
@@ -92,20 +93,17 @@ class Services:
         """The account's budgets and cap."""
         return self.account.limits
 
-    async def first_read_ms(self, photo: Photo, default_ms: int) -> int:
-        """Return when a job of the photo's kind is first read, in ms after its creation, from learnt durations."""
-        return first_read_ms(await self._learnt(photo), default_ms)
-
-    async def recovery_read_ms(self, photo: Photo, *, default_ms: int, margin_ms: int) -> int:
-        """Return the same for a job whose end a webhook should tell before."""
-        return recovery_read_ms(await self._learnt(photo), default_ms=default_ms, margin_ms=margin_ms)
+    @property
+    def cadence(self) -> Cadence:
+        """When to read the account's ingests and jobs."""
+        return self.account.cadence
 
     async def webhooks_come(self) -> bool:
         """Say whether a webhook is to be expected for each job: asked for, and not all of them lost of late."""
         if self.webhook_url is None:
             return False
         read_s, silent = self._silent
-        if time.monotonic() - read_s > DURATIONS_LIFE_S:
+        if time.monotonic() - read_s > SILENCE_KEPT_S:
             before, silent = silent, await self.account.inbox.silent()
             self._silent = (time.monotonic(), silent)
             if silent and not before:
@@ -113,14 +111,6 @@ class Services:
             elif before and not silent:
                 logger.info("webhooks come again")
         return not silent
-
-    async def _learnt(self, photo: Photo) -> Mapping[int, int]:
-        kind = kind_of(photo)
-        read_s, histogram = self._durations.get(kind, (float("-inf"), {}))
-        if time.monotonic() - read_s > DURATIONS_LIFE_S:
-            histogram = await self.ledger.durations(kind)
-            self._durations[kind] = (time.monotonic(), histogram)
-        return histogram
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -132,7 +122,8 @@ def limits_of(settings: Settings) -> Limits:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms)
+    fixed = frozenset(settings.limits.model_fields_set)
+    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
 def stream_of(settings: Settings) -> str:
@@ -157,11 +148,13 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
+    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,
+        cadence=cadence,
         lease_ms=int(settings.lease_s * 1000),
-        look_ahead=settings.look_ahead or limits.in_flight,
+        look_ahead=settings.look_ahead,
         ageing_ms=int(settings.ageing_s * 1000),
         speed=settings.speed,
     )
@@ -174,6 +167,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
             inbox=Inbox(scripts),
             admission=Admission(scripts, limits),
             dispatching=dispatching,
+            cadence=cadence,
         )
     finally:
         await redis.aclose()

@@ -16,6 +16,7 @@ from worker.core.request import canonical_request
 from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
+from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
 from worker.katalo.models import Output
@@ -41,16 +42,20 @@ class Account:
     redis: Redis
     clock_ms: int = START_MS
     limit: int = 10
+    ingest_reads: int | None = None
     in_flight: int = 3
-    look_ahead: int = 100
     max_kept: int = 100
+    look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS)
+        reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
+        budgets[Route.INGEST_READS] = reads
+        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
         self.ledger = Ledger(
             scripts,
             account="default",
@@ -62,9 +67,11 @@ class Account:
         )
         self.inbox = Inbox(scripts, max_kept=self.max_kept)
         self.admission = Admission(scripts, self.limits)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,
+            cadence=self.cadence,
             lease_ms=LEASE_MS,
             look_ahead=self.look_ahead,
             ageing_ms=600_000,

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from tests.redis.conftest import API_WINDOW_MS, GUARD_MS, LEASE_MS, WINDOW_MS, Account, Tell
+from worker.core.durations import WEIGHT
 from worker.core.photo import Photo, Stage, StepName
 from worker.core.routes import Route
 from worker.core.step import Ending
@@ -328,8 +329,12 @@ def test_durations_of_jobs_are_learnt_and_the_latest_count_most(tell: Tell, job_
         await account.enqueue("a", 1)
         [sent] = await account.dispatch()
         photo = await account.take(sent)
-        await account.settle(photo, Stage.GENERATING, job_duration_ms=job_ms)
-        [bucket] = await account.ledger.durations("staging:photo")
+        kinds = ("staging:photo", "all")
+        await account.settle(photo, Stage.GENERATING, duration_ms=job_ms, duration_kinds=kinds)
+        learnt = [await account.cadence.learnt(kind) for kind in kinds]
+        assert learnt[0] == learnt[1]
+        [(bucket, weight)] = learnt[0].weights
+        assert weight == WEIGHT
         assert 2 ** (bucket / 8) <= job_ms < 2 ** ((bucket + 1) / 8)
 
     tell(story)

@@ -30,7 +30,7 @@ def gateway(
     if not settings.webhook_secrets:
         complain("no KATALO_WEBHOOK_SECRET: webhooks are answered 503 until there is one; jobs are read without them")
     elif settings.webhook_public_url is None:
-        complain("no STAGECREW_WEBHOOK_PUBLIC_URL: jobs ask for webhooks only if the dashboard has a default callback")
+        complain("no STAGECREW_WEBHOOK_PUBLIC_URL: only a default callback in the dashboard brings webhooks")
     if settings.intake_tokens is None:
         complain("no STAGECREW_INTAKE_TOKENS: records over HTTP are answered 403 until there is one")
     where = host or settings.gateway_host

@@ -1,57 +1,66 @@
-"""When to read an ingest or a job: not before it can be over, then as often as it pays.
+"""When to read an ingest or a job: not before it can be over, then where a read is likeliest to find an end.
 
-Durations are learnt per workflow and capture type in a histogram of log buckets (`worker/lua/learn.lua`): bucket `b`
-holds jobs of `2 ** (b / 8)` to `2 ** ((b + 1) / 8)` ms. All times here are in ms of the fleet's clock; the API's own
-durations are scaled by the caller.
+A read is due when a fixed share of those of its kind that got as far would have ended since the last one. So reads go
+where they pay, as many for each job as the budget has, and the due set's order is the order of likelihood. All times
+are in ms of the fleet's clock; the API's own durations are scaled by the caller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from typing import Final
 
-#: The share of learnt jobs that may be over before the first read.
-EARLY_SHARE: Final = 0.01
-#: With webhooks, the share of learnt jobs whose webhook should have come before the first read.
+from worker.core.durations import Durations
+
+#: The share of running jobs that may end between two reads when no photo waits for a slot: a few reads a job.
+GENTLE_SHARE: Final = 0.25
+#: With photos waiting a share is never larger than this, however small the read budget.
+MOST_SHARE: Final = 0.5
+#: The part of the read budget that is planned with; the rest is for other reads of jobs.
+PLANNED: Final = 0.95
+#: With webhooks, the share of jobs whose webhook should have come before the first read.
 TAIL_SHARE: Final = 0.99
-#: Fewer jobs than this say little; the default first read stays.
-ENOUGH_JOBS: Final = 8
-#: Each job counts this much in the histogram, so that halving keeps fractions.
-WEIGHT: Final = 16
+#: The share of ingests that is ready at the first read, and of the others at each further one: an ingest waits for
+#: nobody, and its read budget is small.
+INGEST_SHARE: Final = 0.98
+#: Past all ages ever seen the pause grows with the time since: to this part of it.
+OVERDUE_PART: Final = 0.1
+#: Ready assets for each create that an ingest's time can see, and a few besides.
+AHEAD_FACTOR: Final = 1.5
+AHEAD_BESIDES: Final = 4
 
 
-def first_read_ms(histogram: Mapping[int, int], default_ms: int) -> int:
-    """Return how long after its creation a job is first read.
+def busy_share(durations: Durations, *, reads_a_ms: float, jobs: int) -> float:
+    """Return the share of running jobs that may end between two reads so that all reads of the budget are used.
 
-    The lower edge of the bucket in which the first `EARLY_SHARE` of the learnt jobs ended; `default_ms` until enough
-    jobs have ended, and never later than that bucket's edge allows.
+    `jobs` in flight end at `jobs / mean` a ms, so each may have `reads_a_ms * mean / jobs` reads; and a job is read
+    about once for each share of its kind that ends.
     """
-    total = sum(histogram.values())
-    if total < ENOUGH_JOBS * WEIGHT:
-        return default_ms
-    passed = 0.0
-    for bucket in sorted(histogram):
-        passed += histogram[bucket]
-        if passed > total * EARLY_SHARE:
-            return int(2 ** (bucket / 8))
-    return default_ms
+    reads_a_job = PLANNED * reads_a_ms * durations.mean_ms() / max(1, jobs)
+    return min(MOST_SHARE, 1 / max(1.0, reads_a_job))
 
 
-def recovery_read_ms(histogram: Mapping[int, int], *, default_ms: int, margin_ms: int) -> int:
-    """Return how long after its creation a job is first read whose end a webhook should tell.
+def first_read_ms(durations: Durations, share: float, default_ms: int) -> int:
+    """Return the age at which a job is first read: when `share` are over; `default_ms` until enough is known."""
+    return max(1, durations.age_ms(share)) if durations.known else default_ms
 
-    The upper edge of the bucket by which `TAIL_SHARE` of the learnt jobs have ended, and a margin for the sender's own
-    retries; `default_ms` until enough jobs have ended.
+
+def next_read_ms(durations: Durations, share: float, *, age_ms: int, least_ms: int) -> int:
+    """Return the pause until a job of `age_ms` is read again, at least `least_ms`."""
+    if not durations.known:
+        return least_ms
+    due_ms = durations.next_age_ms(age_ms, share)
+    if due_ms is None:
+        return max(least_ms, int((age_ms - durations.age_ms(1)) * OVERDUE_PART))
+    return max(least_ms, due_ms - age_ms)
+
+
+def recovery_read_ms(durations: Durations, *, default_ms: int, margin_ms: int) -> int:
+    """Return the age at which a job is first read whose end a webhook should tell: after nearly all of them have come.
+
+    `margin_ms` is for the sender's own retries; `default_ms` until enough is known.
     """
-    total = sum(histogram.values())
-    if total < ENOUGH_JOBS * WEIGHT:
-        return default_ms
-    passed = 0.0
-    for bucket in sorted(histogram):
-        passed += histogram[bucket]
-        if passed >= total * TAIL_SHARE:
-            return int(2 ** ((bucket + 1) / 8)) + margin_ms
-    return default_ms
+    return durations.age_ms(TAIL_SHARE) + margin_ms if durations.known else default_ms
 
 
 def recovery_pause_ms(polls: int, base_ms: int) -> int:
@@ -59,17 +68,13 @@ def recovery_pause_ms(polls: int, base_ms: int) -> int:
     return base_ms * min(4, 1 + polls)
 
 
-def next_read_ms(*, waiting: int, polls: int, busy_ms: int, gentle_ms: int) -> int:
-    """Return the pause until a job is read again.
+def look_ahead(ingests: Durations, jobs: Durations, *, writes_a_ms: float, in_flight: int, call_ms: int) -> int:
+    """Return how many photos to have between the backlog of sources and a slot, so that no free slot waits for one.
 
-    With photos waiting (`waiting` > 0) a read that finds a free slot is worth its grant, so the pause is `busy_ms` and
-    the paced read budget decides; with none it grows from `gentle_ms` to four times that.
+    Slots are filled as fast as creates are allowed, and at most twice as fast as jobs end in the mean; an asset is
+    ready after a call of `call_ms` and its ingest. Until both are known it is a photo a slot.
     """
-    if waiting > 0:
-        return busy_ms
-    return int(gentle_ms * min(4.0, 1.0 + polls / 10))
-
-
-def next_ingest_read_ms(polls: int, base_ms: int) -> int:
-    """Return the pause until an ingest is read again: `base_ms`, half as much more each time, at most five times it."""
-    return int(base_ms * min(5.0, 1.5 ** min(polls, 10)))
+    if not (ingests.known and jobs.known):
+        return in_flight
+    rate = min(writes_a_ms, 2 * in_flight / max(1.0, jobs.mean_ms()))
+    return AHEAD_BESIDES + math.ceil(AHEAD_FACTOR * rate * (call_ms + ingests.age_ms(INGEST_SHARE)))

@@ -139,6 +139,8 @@ class Photo:
     body: str | None = None
     sent_ms: int | None = None
     created_ms: int | None = None
+    #: When the job was last read and found running.
+    read_ms: int | None = None
     receipt_written: bool = False
     outputs: str | None = None
     rereads: int = 0

@@ -50,6 +50,11 @@ class Request:
         fields["room_types"] = tuple(fields.get("room_types", ()))
         return cls(**fields)
 
+    @property
+    def kind(self) -> str:
+        """The kind of job whose durations are learnt together."""
+        return f"{self.workflow}:{self.capture_type}"
+
     def job_settings(self) -> dict[str, Any]:
         """Return the settings as the body of `POST /generations` names them."""
         settings: dict[str, Any] = {"workflow": self.workflow, "capture_type": self.capture_type}

@@ -42,5 +42,6 @@ class Step:
     error_message: str | None = None
     #: A completion message (CloudEvents JSON), put on the stream by the script that settles the step.
     event: str | None = None
-    #: How long the job ran from its creation until it was seen to be over, in ms, to be learnt from.
-    job_duration_ms: int | None = None
+    #: How long a job or an ingest took, in ms, and the kinds that learn from it.
+    duration_ms: int | None = None
+    duration_kinds: tuple[str, ...] = ()

@@ -83,6 +83,20 @@ class Admission:
         """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
         await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
 
+    async def report(self, rate_limits: Mapping[str, str], *, speed: float) -> list[str]:
+        """Put in force what the API reports (`120/60s` by route, `in_flight`); return the names of what changed.
+
+        `speed`: API time per fleet time. What the settings fix stays as it is.
+        """
+        args: list[str | int] = []
+        for name, text in sorted(rate_limits.items()):
+            if name in self.limits.fixed:
+                continue
+            count, _, window = text.partition("/")
+            window_ms = int(float(window.removesuffix("s")) * 1000 / speed) + self.limits.guard_ms if window else 0
+            args += [name, int(count), window_ms]
+        return [str(name) for name in await self._scripts.call(_PACKAGE, "report", args)]
+
     async def heartbeat(self, worker: str, *, hands: int, busy: int, version: str) -> None:
         """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead."""
         await self._scripts.call(_PACKAGE, "heartbeat", [self.clock, worker, hands, busy, version])

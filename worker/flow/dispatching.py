@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.core.photo import StepName
+from worker.core.routes import Route
+from worker.flow.cadence import Cadence
 from worker.flow.limits import ALIVE_MS, Limits
 from worker.lua import Scripts
 
@@ -55,18 +57,22 @@ class Dispatching:
         scripts: Scripts,
         limits: Limits,
         *,
+        cadence: Cadence,
         lease_ms: int,
-        look_ahead: int,
+        look_ahead: int | None,
         ageing_ms: int,
         speed: float,
         weights: Mapping[str, int] | None = None,
     ) -> None:
-        """`look_ahead`: photos between the backlog of sources and a slot; `ageing_ms`: waiting worth one priority.
+        """`look_ahead`: photos between the backlog of sources and a slot, None: as many as `cadence` says.
 
-        `weights`: turns of a partner for each one of a partner that is not named.
+        `ageing_ms`: waiting that is worth one priority. `weights`: turns of a partner for each one of a partner
+        that is not named.
         """
         self.clock = ""
         self._scripts = scripts
+        self._cadence = cadence
+        self._look_ahead = look_ahead
         paced = {StepName.POLL_GENERATION}
         budgets = {
             step.value: [
@@ -81,15 +87,16 @@ class Dispatching:
             "alive_ms": ALIVE_MS,
             "cap": limits.in_flight,
             "probe_ms": int(PROBE_MS / speed),
-            "look_ahead": look_ahead,
             "ageing_ms": ageing_ms,
+            "grows": 0 if Route.INGEST_READS in limits.fixed else limits.budgets[Route.GENERATION_READS].count,
             "weights": dict(weights or {}),
             "budgets": {step: found for step, found in budgets.items() if found},
         }
 
     async def dispatch(self, worker: str) -> Orders | Follow:
         """Lead, if nobody else does, and lease what may be done now."""
-        args = [self.clock, worker, json.dumps(self._settings)]
+        ahead = self._look_ahead or await self._cadence.look_ahead()
+        args = [self.clock, worker, json.dumps(self._settings | {"look_ahead": ahead})]
         word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
         if word == "follow":
             return Follow(ms=max(0, int(wait_ms)))

@@ -7,8 +7,9 @@ known to have come in, and the guard is given back (`worker/lua/called.lua`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.core.photo import StepName
@@ -38,11 +39,27 @@ class Limits:
     budgets: Mapping[Route, Budget]
     in_flight: int
     guard_ms: int
+    #: Names of the limits that the settings fix: what the API reports does not change them.
+    fixed: frozenset[str] = frozenset()
 
     def for_step(self, step: StepName) -> tuple[Budget, ...]:
         """Return the budgets that every run of `step` draws on."""
         route = _ROUTE_OF.get(step)
         return () if route is None else (self.budgets[route],)
+
+
+def corrected(limits: Limits, found: Mapping[str, str]) -> Limits:
+    """Return `limits` corrected by what an account's hash `limits` holds (`worker/lua/in_force.lua`)."""
+    budgets = dict(limits.budgets)
+    in_flight = limits.in_flight
+    for name, text in found.items():
+        count, window_ms, _ = json.loads(text)
+        if name == "in_flight":
+            in_flight = int(count)
+        elif name in set(Route):
+            route = Route(name)
+            budgets[route] = Budget(route=route, count=int(count), window_ms=int(window_ms))
+    return replace(limits, budgets=budgets, in_flight=in_flight)
 
 
 _ROUTE_OF: Mapping[StepName, Route] = {

@@ -16,7 +16,7 @@ from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import ALIVE_MS, Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
@@ -150,11 +150,6 @@ class Ledger:
         args: list[str | int] = [self.clock, "1" if create_again else "", *keys]
         return int(await self._scripts.call(_PACKAGE, "replay", args)) if keys else 0
 
-    async def durations(self, kind: str) -> Mapping[int, int]:
-        """Return the learnt histogram of job durations of a kind (`workflow:capture_type`)."""
-        found = await self._redis.hgetall(f"{self._scripts.root}durations:{kind}")
-        return {int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"}
-
     async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
         """Return the newest photos of a held or failed stage."""
         return await self._views(await self._redis.zrevrange(f"{self._scripts.root}held:{stage}", 0, limit - 1))
@@ -216,18 +211,14 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["event"] = step.event
     if step.stage in ENDED:
         wire["announce"] = listing_completed_parts(photo)
-    if step.job_duration_ms is not None:
-        wire["duration"] = step.job_duration_ms
-        wire["duration_key"] = kind_of(photo)
+    if step.duration_ms is not None:
+        wire["duration"] = step.duration_ms
+        wire["duration_kinds"] = list(step.duration_kinds)
     return wire
 
 
-def kind_of(photo: Photo) -> str:
-    """Return the kind of job whose durations are learnt together."""
-    return f"{photo.request.workflow}:{photo.request.capture_type}"
-
-
-def _snapshot(account: str, found: Mapping[str, Any], limits: Limits) -> Snapshot:
+def _snapshot(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
+    limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
     partners: dict[str, dict[Stage, int]] = {}

@@ -54,6 +54,7 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
         body=row.get("body"),
         sent_ms=int(row["sent_ms"]) if "sent_ms" in row else None,
         created_ms=int(row["created_ms"]) if "created_ms" in row else None,
+        read_ms=int(row["read_ms"]) if "read_ms" in row else None,
         receipt_written="receipt_written" in row,
         outputs=row.get("outputs"),
         rereads=int(row.get("rereads", 0)),

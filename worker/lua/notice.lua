@@ -3,7 +3,7 @@
 -- `news`: {job, outputs (as the row has them, or ''), asset}. Nothing but photos whose job may be open are touched, so
 -- a terminal state never goes back. A lease is taken away: whoever holds it settles nothing.
 
--- What is learnt together, as worker/ledger/ledger.py `kind_of` has it.
+-- What is learnt together, as `Request.kind` has it (worker/core/request.py).
 local function kind_of(root, key)
   local order = redis.call('GET', root .. 'o:' .. key)
   local request = cjson.decode(order:match('^[^\n]*'))
@@ -38,7 +38,7 @@ local function notice_apply(root, now, key, news)
     redis.call('ZREM', root .. 'slots', key)
     jobs_leave(root, known[5], job)
     jobs_heard(root, now, 'over', job)
-    learn(root, kind_of(root, key), now - (known[6] or known[7] or now))
+    for _, kind in ipairs({kind_of(root, key), 'all'}) do learn(root, kind, now - (known[6] or known[7] or now)) end
     redis.call('ZADD', root .. 'due:store_outputs', now, key)
   else
     redis.call('ZADD', root .. 'slots', 'NX', now, key)

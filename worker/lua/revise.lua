@@ -1,7 +1,7 @@
 -- Starts a photo's way anew at `accepted`: another revision, or a replay under a new key.
 -- `ended`: the photo had ended and counts as open for its listing again.
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
-  'created_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
+  'created_ms', 'read_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls', 'lost',
   'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume', 'history'}
 
 local function reopen(root, row)

@@ -22,5 +22,14 @@ async def announce(_services: Services, photo: Photo) -> Step:
         ending=Ending.GO,
         stage=Stage.DONE,
         event=photo_staged(photo, outputs, manifest),
-        drop=("source_sha256", "source_asset_id", "ingest_id", "idempotency_key", "outputs", "created_ms", "rereads"),
+        drop=(
+            "source_sha256",
+            "source_asset_id",
+            "ingest_id",
+            "idempotency_key",
+            "outputs",
+            "created_ms",
+            "read_ms",
+            "rereads",
+        ),
     )

@@ -45,6 +45,7 @@ VERBS: Final[dict[StepName, Verb]] = {
     StepName.INGEST_SOURCE: ingest_source,
     StepName.POLL_INGEST: poll_ingest,
     StepName.CREATE_GENERATION: create_generation,
+    StepName.POLL_GENERATION: poll_generation,
     StepName.STORE_OUTPUTS: store_outputs,
     StepName.ANNOUNCE: announce,
 }
@@ -71,10 +72,11 @@ class Batches:
         asked_s = time.monotonic()
         read = self._services.limits.for_step(step)[0] if step in READS else None
         batch = await self._services.ledger.open(step, [(key, token) for key, token, _ in leases], read)
+        self._services.waiting = batch.waiting
         outcome = {name: "stale" for _, _, name in leases}
         tasks = {}
         for opened in batch.opened:
-            work = self._one(step, opened, waiting=batch.waiting, asked_s=asked_s)
+            work = self._one(step, opened, asked_s=asked_s)
             task = asyncio.create_task(work, name=f"{step} {label(opened.photo)}")
             self._running[opened.photo.key] = (opened.photo.token, task)
             tasks[label(opened.photo)] = task
@@ -105,11 +107,11 @@ class Batches:
                 if found is not None and (key, found[0]) in held:
                     found[1].cancel()
 
-    async def _one(self, name: StepName, opened: Opened, *, waiting: int, asked_s: float) -> str:
+    async def _one(self, name: StepName, opened: Opened, *, asked_s: float) -> str:
         photo = opened.photo
         try:
             async with asyncio.timeout(STEP_DEADLINE_S):
-                step = await self._act(name, opened, waiting=waiting, asked_s=asked_s)
+                step = await self._act(name, opened, asked_s=asked_s)
         except LeaseLost:
             return "stale"
         except Exception as error:
@@ -119,7 +121,7 @@ class Batches:
             step = after_trouble(photo, trouble, jitter=self._services.jitter(), rules=self._services.rules)
         return await self._settle(photo, step)
 
-    async def _act(self, name: StepName, opened: Opened, *, waiting: int, asked_s: float) -> Step:
+    async def _act(self, name: StepName, opened: Opened, *, asked_s: float) -> Step:
         photo = opened.photo
         if photo.lost >= MAX_LOST:
             return _lost_too_often(photo)
@@ -127,8 +129,6 @@ class Batches:
             spent_ms = (time.monotonic() - asked_s) * 1000
             if opened.wait_ms > 0 or spent_ms >= self._services.limits.guard_ms:
                 return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=opened.wait_ms)
-        if name is StepName.POLL_GENERATION:
-            return await poll_generation(self._services, photo, waiting)
         return await VERBS[name](self._services, photo)
 
     async def _settle(self, photo: Photo, step: Step) -> str:

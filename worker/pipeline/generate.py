@@ -10,8 +10,8 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
-from worker.core.cadence import next_read_ms, recovery_pause_ms
 from worker.core.decide import REPLAY_HORIZON_MS, after_trouble, fail, uncertain
+from worker.core.durations import observed_ms
 from worker.core.events import timestamp
 from worker.core.identity import generation_key, reference
 from worker.core.photo import Photo, Stage
@@ -20,6 +20,7 @@ from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.core.trouble import Cause, Trouble
 from worker.flow.admission import Stale, Wait
+from worker.flow.cadence import ALL_JOBS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Job
 from worker.pipeline import LeaseLost
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: First read of a job before anything is learnt; pauses between reads with and without photos waiting. API time, ms.
-FIRST_READ_MS: Final = 5_000
-BUSY_READ_MS: Final = 1_000
-GENTLE_READ_MS: Final = 3_000
-#: With webhooks, the first read before anything is learnt, what a sender's retries may take, and the pause between
-#: reads: they only make up for webhooks that were lost (contract, section 11).
-RECOVERY_FIRST_MS: Final = 90_000
-RECOVERY_MARGIN_MS: Final = 30_000
-RECOVERY_READ_MS: Final = 15_000
 #: `succeeded` without outputs is read again this often before it is reported (contract, section 12, point 16).
 EMPTY_READS: Final = 5
 EMPTY_READ_MS: Final = 12_000
@@ -93,12 +85,9 @@ async def create_generation(services: Services, photo: Photo) -> Step:
 
 
 async def _first_read_ms(services: Services, photo: Photo) -> int:
-    scaled = services.rules.scaled
     if await services.webhooks_come():
-        return await services.recovery_read_ms(
-            photo, default_ms=scaled(RECOVERY_FIRST_MS), margin_ms=scaled(RECOVERY_MARGIN_MS)
-        )
-    return await services.first_read_ms(photo, scaled(FIRST_READ_MS))
+        return await services.cadence.recovery_read_ms(photo.request.kind)
+    return await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
 
 
 def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
@@ -120,11 +109,10 @@ def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
     return dumps(body)
 
 
-async def poll_generation(services: Services, photo: Photo, waiting: int) -> Step:
-    """Read the job: over, or still running. `waiting`: photos that wait for a slot."""
+async def poll_generation(services: Services, photo: Photo) -> Step:
+    """Read the job: over, or still running."""
     assert photo.job_id is not None
     fields: dict[str, str] = {}
-    webhooks = await services.webhooks_come()
     if not photo.receipt_written and await _receipt(services, photo, photo.job_id, photo.idempotency_key or ""):
         fields["receipt_written"] = "1"
     try:
@@ -132,28 +120,24 @@ async def poll_generation(services: Services, photo: Photo, waiting: int) -> Ste
     except KataloError as error:
         trouble = await from_api(services, photo, Route.GENERATION_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    return after_read(services, photo, job, waiting=waiting, fields=fields, webhooks=webhooks)
+    return await after_read(services, photo, job, fields)
 
 
-def after_read(
-    services: Services, photo: Photo, job: Job, *, waiting: int, fields: dict[str, str], webhooks: bool = False
-) -> Step:
-    """Return what follows the state of a job; with `webhooks` its end should be told, and reads only make up."""
+async def after_read(services: Services, photo: Photo, job: Job, fields: dict[str, str]) -> Step:
+    """Return what follows the state of a job."""
     if job.state == "failed":
         code = (job.failure.code if job.failure else None) or "generation_failed"
         message = (job.failure.message if job.failure else None) or "the API reports that the job failed"
         return fail(code, message, release_slot=True)
     if job.state == "succeeded" and job.outputs:
         urls = [{"role": output.role, "url": output.url} for output in job.outputs]
-        # Read again for fresh URLs, or first in a lost webhook's place: it ended long ago, which teaches nothing.
-        timely = photo.rereads == 0 and (services.webhook_url is None or (photo.polls > 0 and not webhooks))
-        duration_ms = photo.now_ms - photo.created_ms if photo.created_ms is not None and timely else None
         return Step(
             ending=Ending.GO,
             stage=Stage.STORING,
             fields=fields | {"outputs": json.dumps({"urls": urls})},
             release_slot=True,
-            job_duration_ms=duration_ms,
+            duration_ms=await _duration_ms(services, photo),
+            duration_kinds=(photo.request.kind, ALL_JOBS),
         )
     if job.state == "succeeded":
         if photo.attempt >= EMPTY_READS:
@@ -164,14 +148,34 @@ def after_read(
         services.job_deadline_ms
     ):
         return _late(services, photo, fields)
-    scaled = services.rules.scaled
-    if webhooks:
-        delay_ms = recovery_pause_ms(photo.polls, scaled(RECOVERY_READ_MS))
-    else:
-        delay_ms = next_read_ms(
-            waiting=waiting, polls=photo.polls, busy_ms=scaled(BUSY_READ_MS), gentle_ms=scaled(GENTLE_READ_MS)
-        )
-    return Step(ending=Ending.WAIT, stage=Stage.GENERATING, fields=fields, delay_ms=delay_ms)
+    return Step(
+        ending=Ending.WAIT,
+        stage=Stage.GENERATING,
+        fields=fields | {"read_ms": str(photo.now_ms)},
+        delay_ms=await _next_read_ms(services, photo),
+    )
+
+
+async def _next_read_ms(services: Services, photo: Photo) -> int:
+    if await services.webhooks_come():
+        return services.cadence.recovery_pause_ms(photo.polls)
+    age_ms = photo.now_ms - (photo.created_ms or photo.stage_since_ms)
+    return await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, waiting=services.waiting)
+
+
+async def _duration_ms(services: Services, photo: Photo) -> int | None:
+    """Return what the end of a job teaches of its kind; None when it was read too late, or again for fresh URLs."""
+    if photo.created_ms is None or photo.rereads:
+        return None
+    durations = await services.cadence.learnt(photo.request.kind)
+    planned_ms = None
+    if services.webhook_url is not None and photo.read_ms is None and not durations.known:
+        # It may have been read in a lost webhook's place only, long after its end.
+        return None
+    if durations.known:
+        planned_ms = await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
+    before_ms = photo.read_ms - photo.created_ms if photo.read_ms is not None else None
+    return observed_ms(photo.now_ms - photo.created_ms, read_before_ms=before_ms, planned_ms=planned_ms)
 
 
 def _late(services: Services, photo: Photo, fields: dict[str, str]) -> Step:

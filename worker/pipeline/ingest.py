@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from worker.core.cadence import next_ingest_read_ms
 from worker.core.decide import after_trouble, fail
+from worker.core.durations import observed_ms
 from worker.core.identity import source_key
 from worker.core.photo import Photo, Stage
 from worker.core.request import dumps
@@ -17,6 +17,7 @@ from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.core.trouble import Cause, Trouble
 from worker.flow.admission import Granted, Stale, Wait
+from worker.flow.cadence import INGEST_KINDS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from worker.services import Services
     from worker.storage.sources import SourceImage
 
-#: First read of an ingest after its POST, and the base of the pauses between reads. The budget of ingest reads is not
-#: documented: two a second is assumed, so a read that finds nothing costs more than a late one. API time, ms.
-FIRST_READ_MS: Final = 3_000
-NEXT_READ_MS: Final = 2_000
 #: An id that came with an unfamiliar status is used after this many reads (contract, section 12, point 9).
 SETTLING_READS: Final = 3
 
@@ -58,7 +55,7 @@ async def _by_upload(services: Services, photo: Photo) -> Step:
     if isinstance(granted, Step):
         return granted
     ingest = await services.katalo.upload_source(image.data, image.filename, image.media_type, key)
-    return _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
+    return await _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
 
 
 async def _by_url(services: Services, photo: Photo) -> Step:
@@ -68,7 +65,7 @@ async def _by_url(services: Services, photo: Photo) -> Step:
     if isinstance(granted, Step):
         return granted
     ingest = await services.katalo.create_source_from_url(dumps({"source_url": url}).encode(), key)
-    return _after_answer(services, photo, ingest, {})
+    return await _after_answer(services, photo, ingest, {})
 
 
 async def _admit(services: Services, photo: Photo, *routes: Route) -> Granted | Step:
@@ -89,29 +86,48 @@ async def poll_ingest(services: Services, photo: Photo) -> Step:
     except KataloError as error:
         trouble = await from_api(services, photo, Route.INGEST_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
-    return _after_answer(services, photo, ingest, {})
+    return await _after_answer(services, photo, ingest, {})
 
 
-def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict[str, str]) -> Step:
+async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields: dict[str, str]) -> Step:
+    kind = INGEST_KINDS[photo.source_sha256 is None and "source_sha256" not in fields]
+    age_ms = photo.now_ms - photo.stage_since_ms
     usable = ingest.state == "ready" or (ingest.state == "settling" and photo.polls >= SETTLING_READS)
     if usable and ingest.source_asset_id is not None:
         fields["source_asset_id"] = ingest.source_asset_id
-        return Step(ending=Ending.GO, stage=Stage.INGESTED, fields=fields)
+        return Step(
+            ending=Ending.GO,
+            stage=Stage.INGESTED,
+            fields=fields,
+            drop=("read_ms",),
+            duration_ms=await _duration_ms(services, photo, kind, age_ms),
+            duration_kinds=(kind,),
+        )
     if ingest.state == "failed":
         code = ingest.failure.code if ingest.failure else None
         message = ingest.failure.message if ingest.failure else None
         return fail(code or "ingest_failed", message or f"the API could not take the source in ({ingest.status_text})")
-    waited_ms = photo.now_ms - photo.stage_since_ms
-    if photo.stage is Stage.INGESTING and waited_ms > services.rules.scaled(services.ingest_deadline_ms):
-        message = f"the ingest was not ready after {waited_ms * services.rules.speed / 1000:.0f} s"
+    if photo.stage is Stage.INGESTING and age_ms > services.rules.scaled(services.ingest_deadline_ms):
+        message = f"the ingest was not ready after {age_ms * services.rules.speed / 1000:.0f} s"
         gone = Trouble(cause=Cause.NOT_THERE, code="ingest_deadline", message=message)
         return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
     if photo.stage is Stage.ACCEPTED:
         fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
-        delay_ms = services.rules.scaled(FIRST_READ_MS)
+        delay_ms = await services.cadence.first_ingest_read_ms(kind)
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
-    delay_ms = services.rules.scaled(next_ingest_read_ms(photo.polls, NEXT_READ_MS))
+    fields["read_ms"] = str(photo.now_ms)
+    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
+
+
+async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int) -> int | None:
+    """Return what the end of an ingest teaches; None when it was ready at once or read too late."""
+    if photo.stage is not Stage.INGESTING:
+        return None
+    known = (await services.cadence.learnt(kind)).known
+    planned_ms = await services.cadence.first_ingest_read_ms(kind) if known else None
+    before_ms = photo.read_ms - photo.stage_since_ms if photo.read_ms is not None else None
+    return observed_ms(age_ms, read_before_ms=before_ms, planned_ms=planned_ms)
 
 
 def _already_staged(manifest: Manifest) -> Step:

@@ -9,6 +9,7 @@
 -- include: place
 -- include: budget
 -- include: history
+-- include: in_force
 -- include: slots
 -- include: jobs
 local root, now = KEYS[1], clock(ARGV[1])
@@ -19,11 +20,11 @@ local function admit(key, token, cap, intent, stage, budgets)
   local known = redis.call('HMGET', row, 'token', 'stage', 'partner')
   if known[1] ~= token then return {'stale', 0} end
   local wait = 0
-  for _, budget in ipairs(budgets) do
+  for _, budget in ipairs(in_force(root, budgets)) do
     wait = math.max(wait, budget_wait(root, budget[1], budget[2], budget[3], now, token))
   end
   if cap > 0 and not redis.call('ZSCORE', slots, key)
-    and redis.call('ZCARD', slots) >= slots_cap(root, now, cap) then wait = math.max(wait, 250) end
+    and redis.call('ZCARD', slots) >= slots_cap(root, now, cap_in_force(root, cap)) then wait = math.max(wait, 250) end
   if wait > 0 then return {'wait', wait} end
 
   for _, budget in ipairs(budgets) do budget_take(root, budget[1], budget[3], now, token) end

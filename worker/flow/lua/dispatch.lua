@@ -2,7 +2,7 @@
 -- Only the leader's call does anything; leading is a lease that the same call takes or renews.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, probe_ms, look_ahead,
---       ageing_ms, weights {partner: turns}, budgets {step: [[route, count, window_ms, pace]]}; pace: ms
+--       ageing_ms, grows (most of the route that grows, 0: none), weights {partner: turns}, budgets {step: [[route, count, window_ms, pace]]}; pace: ms
 --       from one call to the next, 0: as they come)
 -- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, photos at work, then for each photo sent:
 --          step, key, token, label
@@ -12,11 +12,14 @@
 -- include: slots
 -- include: turns
 -- include: pick
+-- include: in_force
+-- include: grow
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
 if leader and leader ~= ARGV[2] then return {'follow', redis.call('PTTL', root .. 'leader')} end
 redis.call('SET', root .. 'leader', ARGV[2], 'PX', set.leader_ms)
 
+for _, budgets in pairs(set.budgets) do in_force(root, budgets) end
 reclaim(root, now)
 local hands, workers = hands_free(root, now, set.alive_ms)
 local answer, sleep = {'lead', 0, workers, 0}, 1000
@@ -69,6 +72,11 @@ local function due(step, free)
   return free
 end
 
+local function waits_longer(step)
+  local head = redis.call('ZRANGE', root .. 'due:' .. step, 0, 0, 'WITHSCORES')
+  return head[2] and tonumber(head[2]) < now and hands > 0
+end
+
 -- What waited before its create goes by its partner's turn again; a create that was sent is not made to wait.
 local function ripen(kind, step)
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', root .. 'due:' .. step, '-inf', now, 'LIMIT', 0, 500)) do
@@ -86,23 +94,30 @@ end
 
 local function backlog(kind, step, free)
   end_rests(root, kind, now)
-  while free > 0 do
+  local sent = 0
+  while sent < free do
     local key = next_turn(root, kind, now, set.ageing_ms, set.weights, may_go)
-    if not key then return end
+    if not key then return sent end
     lease(step, key)
-    free = free - 1
+    sent = sent + 1
   end
   look_again(step)
+  return sent
 end
 
 for _, step in ipairs({'announce', 'store_outputs'}) do due(step, room(step)) end
 ripen('generation', 'create_generation')
-local slots = slots_free(root, slots_cap(root, now, set.cap, set.probe_ms))
+local slots = slots_free(root, slots_cap(root, now, cap_in_force(root, set.cap), set.probe_ms))
 local creates = due('create_generation', room('create_generation'))
-backlog('generation', 'create_generation', math.min(creates, slots))
+slots = slots - backlog('generation', 'create_generation', math.min(creates, slots))
 local reads = room('poll_generation')
 pace_take(root, set.budgets.poll_generation, reads - due('poll_generation', reads), now)
 due('poll_ingest', room('poll_ingest'))
+if set.grows > 0 then
+  -- Slots and creates are free, nothing is ready for them, and what could be waits for a read.
+  local starving = slots > 0 and creates > 0 and waits_longer('poll_ingest')
+  grow(root, now, set.budgets.poll_ingest[1], starving, set.grows)
+end
 ripen('source', 'ingest_source')
 local ahead = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
 backlog('source', 'ingest_source', math.min(due('ingest_source', room('ingest_source')), ahead))

@@ -4,6 +4,7 @@
 -- ARGV: 1 pushed clock or ''; 2 route, or 'account'; 3 pause, ms; 4 '1' when it spoke of jobs in flight; 5 reason or ''
 -- RETURNS: when the pause ends, ms since the epoch
 -- include: clock
+-- include: grow
 local root, now = KEYS[1], clock(ARGV[1])
 local pauses = root .. 'pauses'
 local ends = math.max(now + tonumber(ARGV[3]), tonumber(redis.call('HGET', pauses, ARGV[2]) or '0'))
@@ -13,6 +14,7 @@ if ARGV[4] == '1' then
   redis.call('HSET', root .. 'cap', 'limit', math.max(1, held - 1), 'changed_ms', now)
 else
   redis.call('HSET', pauses, ARGV[2], ends)
+  shrink(root, now, ARGV[2])
 end
 if ARGV[5] ~= '' then redis.call('SET', root .. 'paused_reason', ARGV[5], 'PX', math.max(1000, (ends - now) * 2)) end
 return ends

@@ -7,8 +7,10 @@
 --          row (flat pairs), order]; one text is read far quicker than many values
 -- include: clock
 -- include: budget
+-- include: in_force
 local root, now = KEYS[1], clock(ARGV[1])
 local route = ARGV[4]
+local read = in_force(root, {{route, tonumber(ARGV[5]), tonumber(ARGV[6])}})[1]
 local waiting = 0
 for _, stage in ipairs({'accepted', 'ingesting', 'ingested'}) do
   waiting = waiting + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
@@ -24,9 +26,9 @@ for i = 7, #ARGV, 2 do
     redis.call('ZADD', root .. 'leases', 'XX', now + ARGV[2], key)
     local wait = 0
     if route ~= '' then
-      wait = budget_wait(root, route, tonumber(ARGV[5]), tonumber(ARGV[6]), now, token)
+      wait = budget_wait(root, route, read[2], read[3], now, token)
       if wait == 0 then
-        budget_take(root, route, tonumber(ARGV[6]), now, token)
+        budget_take(root, route, read[3], now, token)
         redis.call('ZREM', root .. 'unadmitted:' .. ARGV[3], key)
       end
     end

@@ -3,7 +3,7 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 completion stream; 3 its length; 4 retention of ended rows, ms;
 --       5 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
---       drop, release, adopt, event, retry, poll, duration, duration_key, announce)
+--       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce)
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
@@ -55,7 +55,7 @@ local function settle(key, token, step)
   end
   if step.release then redis.call('ZREM', root .. 'slots', key) end
   if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
-  if step.duration then learn(root, step.duration_key, step.duration) end
+  for _, kind in ipairs(step.duration_kinds or {}) do learn(root, kind, step.duration) end
   if step.event then redis.call('XADD', ARGV[2], 'MAXLEN', '~', ARGV[3], '*', 'event', step.event) end
   if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
     -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
