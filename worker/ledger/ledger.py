@@ -5,6 +5,7 @@ All methods may raise `redis.exceptions.RedisError`; every change is idempotent,
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
-_PIPELINE: Final = 500
+_PIPELINE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,24 +74,27 @@ class Ledger:
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
+        sha = await self._scripts.load(_PACKAGE, "enqueue")
         answers: list[Enqueued] = []
         remaining = iter(listings)
-        while some := list(islice(remaining, _PIPELINE)):
-            sha = await self._scripts.load(_PACKAGE, "enqueue")
-            async with self._redis.pipeline(transaction=False) as pipe:
+        # The next listings are made ready while the server works on the ones before.
+        sent: asyncio.Task[list[Enqueued]] | None = None
+        try:
+            while some := list(islice(remaining, _PIPELINE)):
+                pipe = self._redis.pipeline(transaction=False)
                 for listing in some:
                     pipe.evalsha(sha, 1, self._scripts.root, *self._enqueue_args(listing))
-                replies = await pipe.execute()
-            for listing, reply in zip(some, replies, strict=True):
-                for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True):
-                    answers.append(
-                        Enqueued(
-                            listing_id=listing.listing_id,
-                            photo_id=photo.photo_id,
-                            verdict=Verdict(verdict),
-                            stage=Stage(stage),
-                        )
-                    )
+                    await asyncio.sleep(0)
+                if sent is not None:
+                    answers += await sent
+                sent = asyncio.create_task(_answers(pipe, some))
+                await asyncio.sleep(0)
+            if sent is not None:
+                answers += await sent
+                sent = None
+        finally:
+            if sent is not None:
+                sent.cancel()
         return answers
 
     def _enqueue_args(self, listing: NewListing) -> list[str | int]:
@@ -187,6 +191,16 @@ class Ledger:
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
         return _snapshot(self.account, found, self._limits)
+
+
+async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
+    async with pipe:
+        replies = await pipe.execute()
+    return [
+        Enqueued(listing_id=listing.listing_id, photo_id=photo.photo_id, verdict=Verdict(verdict), stage=Stage(stage))
+        for listing, reply in zip(listings, replies, strict=True)
+        for photo, verdict, stage in zip(listing.photos, reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _wire(photo: Photo, step: Step) -> dict[str, Any]:
