@@ -116,11 +116,11 @@ def test_producers_that_have_nothing_of_ours_enqueue_through_the_broker(fleet: B
 def test_a_bad_record_in_a_message_is_logged_and_counted_and_the_good_ones_go_on(fleet: Build) -> None:
     crew = fleet(workers=1)
     [by_celery, _] = snippets("python")
-    good = '"photos": [{"photo_id": "kitchen", "source": "https://cdn.example.com/14/kitchen.jpg", "mode": "clean"}]'
+    good = '{"photo_id": "kitchen", "source": "https://cdn.example.com/14/kitchen.jpg", "mode": "clean"}'
     secret = "https://cdn.example.com/14/1.jpg?X-Amz-Signature=very-secret"
     bad = f'{{"photo_id": "cellar", "source": "/etc/passwd"}}, {{"photo_id": "x", "source": "{secret}", "mod": "y"}}'
     assert good in by_celery
-    produce(crew, by_celery.replace(good, good.replace("}]", f"}}, {bad}]")))
+    produce(crew, by_celery.replace(good, f"{good}, {bad}"))
     crew.wait_for("the good photo", known(crew, "elm-street-14"))
     crew.wait_for("the counts", lambda _: counted(crew).get(("celery", "bad_records")) == 2)
     crew.wait_for("the log", lambda _: crew.logs().count("bad record") == 2)
