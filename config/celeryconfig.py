@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Exchange, Queue
 
+from config.accounts import DEFAULT, accounts_of
+
 if TYPE_CHECKING:
     from config.settings import Settings
 
@@ -15,10 +17,22 @@ RECORDS_QUEUE: Final = "stagecrew.enqueue"
 #: Where a producer's Celery sends when it names no queue. What is not ours there is given back
 #: (`worker/dispatch/consumer.py`).
 PLAIN_QUEUE: Final = "celery"
+#: Threads of one worker at most: more of them would only wait for the same event loop.
+MOST_THREADS: Final = 1000
+
+
+def queue_of(account: str) -> str:
+    """Return the queue of an account's messages; `default` has the one that everything else goes to as well."""
+    return QUEUE if account == DEFAULT else f"{QUEUE}-{account}"
 
 
 def _queue(name: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name)
+
+
+def threads_of(settings: Settings) -> int:
+    """Return the threads of a worker: as many as photos that may be worked on at once, for each account its own."""
+    return min(MOST_THREADS, settings.hands * len(accounts_of(settings)))
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -32,16 +46,21 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "result_backend": None,
         "task_ignore_result": True,
         "task_default_queue": QUEUE,
-        # Records of other programs wait apart: however many there are, a step never waits behind them.
-        "task_queues": [_queue(name) for name in (QUEUE, RECORDS_QUEUE, PLAIN_QUEUE)],
+        # Each account has a queue of its own: a worker gets no message of an account that it does not know, and takes
+        # turns between the others. Records of other programs wait apart: however many there are, a step never waits
+        # behind them.
+        "task_queues": [
+            _queue(name)
+            for name in dict.fromkeys([QUEUE, *map(queue_of, accounts_of(settings)), RECORDS_QUEUE, PLAIN_QUEUE])
+        ],
         "task_routes": {"stagecrew.enqueue": {"queue": RECORDS_QUEUE}},
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,
         # One message a thread: the dispatcher sends no more than the fleet has hands for.
         "worker_prefetch_multiplier": 1,
-        # A thread waits for its batch on the process's event loop; as many as photos that may be worked on at once.
+        # A thread waits for its batch on the process's event loop.
         "worker_pool": "threads",
-        "worker_concurrency": settings.hands,
+        "worker_concurrency": threads_of(settings),
         # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,

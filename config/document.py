@@ -53,7 +53,7 @@ def _row(variable: str, field: FieldInfo) -> str:
     if isinstance(default, bool):
         default = str(default).lower()
     # A default that depends on the working folder is told in the description.
-    shown = "" if default in (None, PydanticUndefined) else f"`{default}`"
+    shown = "" if default in (None, {}, PydanticUndefined) else f"`{default}`"
     return f"| `{variable}` | {shown} | {field.description} |\n"
 
 

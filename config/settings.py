@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,8 +23,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from config.accounts import Origin
+from config.intake import AbsoluteFolder, TokensGiven
 from config.limits import Limit, LimitSettings
-from config.tokens import Tokens
+from config.partners import Weights
 
 __all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
 
@@ -100,7 +102,10 @@ class Settings(BaseSettings):
         "https sources that are not signed, `auto` uploads.",
     )
     accounts_file: Path | None = Field(
-        default=None, description="File of several Katalo organisations; not part of this release."
+        default=None, description="File of several Katalo organisations, TOML or JSON: see [accounts](accounts.md)."
+    )
+    partner_weights: Weights = Field(
+        default={}, description="Turns that partners take within a priority, like `acme=3,globex=1`; 1 unless named."
     )
     allow_private_hosts: bool = Field(
         default=False,
@@ -120,7 +125,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         default=Path(".stagecrew"), description="Folder of `stagecrew run`'s own Redis, sandbox and logs."
     )
-    hands: int = Field(default=64, ge=1, le=1000, description="Photos that one worker process works on at once.")
+    hands: int = Field(
+        default=64, ge=1, le=1000, description="Photos that one worker process works on at once, of each account."
+    )
     lease_s: float = Field(
         default=20, ge=1, description="Seconds a step may go unheard of before it is handed out again."
     )
@@ -168,7 +175,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = Field(
         default="auto", description="`json` a line an event, `pretty` for people; `auto`: pretty on a terminal."
     )
-    intake_tokens: Tokens | None = Field(
+    intake_tokens: TokensGiven | None = Field(
         default=None,
         description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing.",
     )
@@ -177,7 +184,7 @@ class Settings(BaseSettings):
         ge=1024,
         description="Bytes of the largest body of `POST /v1/listings`; JSON Lines are read as they come.",
     )
-    enqueue_files_below: Path | None = Field(
+    enqueue_files_below: AbsoluteFolder | None = Field(
         default=None,
         description="Folder below which `stagecrew.enqueue` messages may name files of the workers' disks; none unless "
         "set, because whoever reaches the broker could have any picture there staged.",
@@ -186,6 +193,19 @@ class Settings(BaseSettings):
         default=None,
         description="`user:password` that Flower asks for; without it Flower listens on 127.0.0.1 only.",
     )
+
+    _origin: Origin = PrivateAttr(default=Origin())
+
+    @property
+    def origin(self) -> Origin:
+        """Where these settings came from, and whose they are."""
+        return self._origin
+
+    def coming_from(self, origin: Origin) -> Settings:
+        """Return a copy with another origin."""
+        copy = self.model_copy()
+        copy._origin = origin  # noqa: SLF001 - a copy of our own
+        return copy
 
     @property
     def redis_url_text(self) -> str:
@@ -284,27 +304,6 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
-    @field_validator("accounts_file")
-    @classmethod
-    def _accounts(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            message = "several accounts are not part of this release; remove it and use KATALO_API_KEY"
-            raise ValueError(message)
-        return value
-
-    @field_validator("intake_tokens", mode="before")
-    @classmethod
-    def _tokens(cls, value: object) -> object:
-        return Tokens.of(value) if isinstance(value, str) else value
-
-    @field_validator("enqueue_files_below")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_absolute():
-            message = "it must be an absolute path, the same on every worker"
-            raise ValueError(message)
-        return value
-
     @field_validator("speed")
     @classmethod
     def _speed(cls, value: float, info: ValidationInfo) -> float:
@@ -344,6 +343,9 @@ def variables() -> set[str]:
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings; with `environ` from that mapping alone. Raises SettingsError naming every problem."""
+    from config.accounts_file import read_accounts  # noqa: PLC0415 - what it reads are settings too
+
+    origin = Origin(loaded=True, environ=environ)
     if environ is None:
         from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
         environ = {**from_file, **os.environ}
@@ -353,6 +355,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings(**_Given({name: environ[name] for name in known if name in environ})())
     except ValidationError as error:
         problems += [_problem(found) for found in error.errors(include_input=False, include_url=False)]
+    else:
+        settings, found = read_accounts(settings, origin, environ)
+        problems += found
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -370,7 +375,12 @@ def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
     limit = place[:1] == ["limits"]
     variable = f"STAGECREW_LIMITS__{place[1].upper()}" if limit else variable_of(place[0].lower())
+    return f"{variable}: {said_of(found)}"
+
+
+def said_of(found: Any) -> str:
+    """Return what one of pydantic's findings says, with a remedy."""
     said = str(found["msg"]).removeprefix("Value error, ")
     said = f"{said[0].lower()}{said[1:]}"
     # A check of our own names its remedy itself.
-    return f"{variable}: {said}" if found["type"] == "value_error" else f"{variable}: {said}; see docs/settings.md"
+    return said if found["type"] == "value_error" else f"{said}; see docs/settings.md"

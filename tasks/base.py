@@ -13,13 +13,16 @@ Photos = list[list[str]]
 _PARTS: Final = 3
 
 
-def run(step: StepName, photos: Photos) -> dict[str, str]:
-    """Run one step for a batch of leased photos. Raises TypeError for arguments that no dispatcher of ours sent."""
+def run(step: StepName, photos: Photos, account: str) -> dict[str, str]:
+    """Run one step for a batch of an account's leased photos.
+
+    Raises TypeError for arguments that no dispatcher of ours sent.
+    """
     leases = [_lease(photo) for photo in photos]
     if process.current is None:
         message = "stagecrew tasks run in a stagecrew worker: start one with `stagecrew worker`"
         raise RuntimeError(message)
-    return process.current.run_batch(step, leases)
+    return process.current.run_batch(step, leases, account)
 
 
 def _lease(photo: object) -> tuple[str, str, str]:

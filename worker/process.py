@@ -1,22 +1,26 @@
-"""One worker process: its event loop for all I/O, its services, its dispatcher. Started and stopped by the bootstep."""
+"""One worker process: its event loop for all I/O, and on it each account's services and dispatcher.
+
+Started and stopped by the bootstep. Accounts share the loop, the broker and nothing else: connections, pools, leases,
+hands and the lead are each account's own, so that one whose API is slow or whose key is revoked holds up no other.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from config.accounts import DEFAULT, accounts_of, settings_for
+from config.rotation import LiveAccounts
 from worker.core.photo import StepName
-from worker.dispatch.dispatcher import Dispatcher, Publish
+from worker.desks import Desks
 from worker.intake.outcome import Result
-from worker.intake.reception import Desk, Reception, Tally
-from worker.ledger.intake import IntakeCounters
-from worker.pipeline.batch import Batches
-from worker.services import Account, open_services
+from worker.intake.reception import Tally
+from worker.serving import Serving
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -27,6 +31,9 @@ logger = logging.getLogger(__name__)
 START_S: Final = 30.0
 STOP_S: Final = 20.0
 
+#: Sends one account's batch to the broker: (account, step, [(key, token, label), ...]).
+Publish = Callable[[str, StepName, Sequence[tuple[str, str, str]]], None]
+
 
 class Process:
     """Everything that lives as long as the worker process, on one event loop in a thread of its own."""
@@ -34,31 +41,40 @@ class Process:
     def __init__(self, settings: Settings, *, name: str, publish: Publish) -> None:
         """`publish` sends one batch to the broker; it blocks, so it is called off the loop."""
         self._settings = settings
-        self._name = name
-        self._publish = publish
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="stagecrew-loop", daemon=True)
         self._started = threading.Event()
         self._stop = asyncio.Event()
         self._trouble: BaseException | None = None
-        self._batches: Batches | None = None
-        self._dispatcher: Dispatcher | None = None
-        self._desks: dict[str, Desk] = {}
+        live, names = LiveAccounts(settings), list(accounts_of(settings))
+        self._desks = Desks(settings, live)
+        # Flower and the logs name the account only where it says something.
+        self._prefixes = {account: f"{account}:" if len(names) > 1 else "" for account in names}
+        self._serving: Mapping[str, Serving] = {
+            account: Serving(
+                settings_for(settings, account),
+                name=name,
+                live=live,
+                publish=partial(_labelled, partial(publish, account), self._prefixes[account]),
+                alone=len(names) == 1,
+            )
+            for account in names
+        }
 
     def start(self) -> None:
-        """Start the loop; raises what kept the services from opening."""
+        """Start the loop; raises what kept the services from opening, when no account's did."""
         self._thread.start()
         self._started.wait(START_S)
         if self._trouble is not None:
             raise self._trouble
-        if self._batches is None:
+        if not self._started.is_set():
             message = f"the worker's services did not open within {START_S:.0f} s"
             raise TimeoutError(message)
 
     def drain(self) -> None:
         """Take no new work: the process leaves the list of workers and gives up its lead."""
-        if self._dispatcher is not None:
-            self._loop.call_soon_threadsafe(self._dispatcher.drain)
+        for serving in self._serving.values():
+            self._loop.call_soon_threadsafe(serving.drain)
 
     def stop(self) -> None:
         """Close everything and end the loop."""
@@ -66,18 +82,29 @@ class Process:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(STOP_S)
 
-    def run_batch(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-        """Run a batch on the loop and wait for it; called from the pool's threads."""
-        assert self._batches is not None
-        return asyncio.run_coroutine_threadsafe(self._batches.run(step, leases), self._loop).result()
+    def run_batch(
+        self, step: StepName, leases: Sequence[tuple[str, str, str]], account: str = DEFAULT
+    ) -> dict[str, str]:
+        """Run a batch on the loop and wait for it; called from the pool's threads.
+
+        A batch of an account that this worker does not serve is left alone: its leases run out and go elsewhere.
+        """
+        serving = self._serving.get(account)
+        if serving is None or not serving.open:
+            known = "not open" if serving is not None else "unknown"
+            logger.warning("batch of an account left alone", extra={"account": account, "it_is": known})
+            return {label: f"account {known} here" for _, _, label in leases}
+        prefix = self._prefixes[account]
+        plain = [(key, token, label.removeprefix(prefix)) for key, token, label in leases]
+        outcome = asyncio.run_coroutine_threadsafe(serving.run(step, plain), self._loop).result()
+        return {f"{prefix}{label}": became for label, became in outcome.items()}
 
     def take_in(self, results: Sequence[Result]) -> Tally:
         """Hand over the records of a message on the loop and wait for it. Raises RedisError: then nothing is sure."""
         return asyncio.run_coroutine_threadsafe(self._take_in(results), self._loop).result()
 
     async def _take_in(self, results: Sequence[Result]) -> Tally:
-        assert self._batches is not None
-        reception = Reception(self._desks, door="celery")
+        reception = self._desks.reception(door="celery")
         await reception.take(results)
         return await reception.close()
 
@@ -94,36 +121,35 @@ class Process:
             self._loop.close()
 
     async def _live(self) -> None:
-        async with open_services(self._settings) as services:
-            account = services.account
-            self._desks = {
-                account.ledger.account: Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
-            }
-            self._batches = Batches(services, lease_s=self._settings.lease_s)
-            self._dispatcher = Dispatcher(
-                services.account,
-                name=self._name,
-                hands=self._settings.hands,
-                busy=lambda: self._batches.busy if self._batches else 0,
-                publish=self._publish,
-            )
-            loops = [
-                asyncio.create_task(self._batches.renew_for_ever(), name="renew"),
-                asyncio.create_task(self._dispatcher.run(), name="dispatch"),
-                asyncio.create_task(self._dispatcher.beat_for_ever(), name="heartbeat"),
-            ]
+        for doubt in self._settings.origin.doubts:
+            logger.warning("a setting is doubtful", extra={"reason": doubt})
+        serving = self._serving.values()
+        lives = [
+            asyncio.create_task(one.live(self._stop), name=f"account {name}") for name, one in self._serving.items()
+        ]
+        # The first that opens is enough to begin: none waits for another.
+        trying = {asyncio.create_task(one.tried.wait()) for one in serving}
+        while trying and not any(one.open for one in serving):
+            _, trying = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
+        for task in trying:
+            task.cancel()
+        if not any(one.open for one in serving):
+            self._stop.set()
+            await asyncio.gather(*lives, return_exceptions=True)
+            raise next(one.trouble for one in serving if one.trouble is not None)
+        async with self._desks.open():
             self._started.set()
-            await self._stop.wait()
-            for task in loops:
-                task.cancel()
-            for task in loops:
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*lives)
 
 
-def desk_of(account: Account) -> Desk:
-    """Return where an account's records are handed over."""
-    return Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
+def _labelled(
+    publish: Callable[[StepName, Sequence[tuple[str, str, str]]], None],
+    prefix: str,
+    step: StepName,
+    photos: Sequence[tuple[str, str, str]],
+) -> None:
+    """Publish a batch with the account before each label."""
+    publish(step, [(key, token, f"{prefix}{label}") for key, token, label in photos])
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

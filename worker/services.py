@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
+from config.accounts import DEFAULT, accounts_of, settings_for
 from worker import keys
 from worker.core.decide import Rules
 from worker.core.routes import Route
@@ -25,6 +26,7 @@ from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
 from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
+from worker.katalo.keyring import Keyring
 from worker.ledger.inbox import Inbox
 from worker.ledger.ledger import Ledger
 from worker.lua import Scripts
@@ -33,6 +35,7 @@ from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from config.rotation import LiveAccounts
     from config.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -72,6 +75,8 @@ class Services:
     #: Both in ms of the API's time.
     ingest_deadline_ms: int
     job_deadline_ms: int
+    #: Without one the key stays what it is.
+    keyring: Keyring | None = None
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
     #: Photos that wait for a slot, as the latest batch was told.
@@ -92,6 +97,19 @@ class Services:
     def limits(self) -> Limits:
         """The account's budgets and cap."""
         return self.account.limits
+
+    async def key_renewed(self, *, look_closer: bool = False) -> bool:
+        """Take over the key that the account's file has now; with another one the account's pause is over."""
+        if self.keyring is None or not await self.keyring.renewed(look_closer=look_closer):
+            return False
+        await self.admission.mended()
+        return True
+
+    async def key_was_replaced(self, key_number: int) -> bool:
+        """Say whether a call was sent with a key that is not the account's any more; its file is read once more."""
+        if key_number == self.katalo.key_number:
+            await self.key_renewed(look_closer=True)
+        return key_number != self.katalo.key_number
 
     @property
     def cadence(self) -> Cadence:
@@ -126,6 +144,14 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
 
 
+def _webhook_url(settings: Settings) -> str | None:
+    if settings.webhook_public_url is None:
+        return None
+    account = settings.origin.account
+    unnamed = account == DEFAULT or len(accounts_of(settings)) == 1
+    return callback_url(settings.webhook_public_url, None if unnamed else account)
+
+
 def stream_of(settings: Settings) -> str:
     """Return the key of the completion stream: the name in `redis+stream://NAME`."""
     parts = urlsplit(settings.completions_url)
@@ -133,8 +159,13 @@ def stream_of(settings: Settings) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_account(settings: Settings, account: str = "default") -> AsyncIterator[Account]:
-    """Open what touches Redis only. Raises `redis.exceptions.RedisError` at first use, not here."""
+async def open_account(settings: Settings, account: str | None = None) -> AsyncIterator[Account]:
+    """Open what touches Redis only; of the account that the settings are of unless one is named.
+
+    Raises UnknownAccount, and `redis.exceptions.RedisError` at first use, not here.
+    """
+    settings = settings_for(settings, account)
+    account = settings.origin.account
     redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2)
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
@@ -157,6 +188,7 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
         look_ahead=settings.look_ahead,
         ageing_ms=int(settings.ageing_s * 1000),
         speed=settings.speed,
+        weights=settings.partner_weights,
     )
     try:
         yield Account(
@@ -174,17 +206,23 @@ async def open_account(settings: Settings, account: str = "default") -> AsyncIte
 
 
 @contextlib.asynccontextmanager
-async def open_ledger(settings: Settings, account: str = "default") -> AsyncIterator[Ledger]:
+async def open_ledger(settings: Settings, account: str | None = None) -> AsyncIterator[Ledger]:
     """Open the ledger alone: what the CLI uses."""
     async with open_account(settings, account) as opened:
         yield opened.ledger
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings, account: str = "default") -> AsyncIterator[Services]:
-    """Open everything a worker needs. Raises StoreError when the store's URL can't be used."""
+async def open_services(
+    settings: Settings, account: str | None = None, *, live: LiveAccounts | None = None
+) -> AsyncIterator[Services]:
+    """Open everything a worker needs for one account; `live` has its key when that changes.
+
+    Raises UnknownAccount, and StoreError when the store's URL can't be used.
+    """
+    settings = settings_for(settings, account)
     async with contextlib.AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_account(settings, account))
+        opened = await stack.enter_async_context(open_account(settings))
         store = open_store(settings.storage_url)
         katalo = await stack.enter_async_context(
             KataloClient(
@@ -205,7 +243,8 @@ async def open_services(settings: Settings, account: str = "default") -> AsyncIt
             outputs=outputs,
             rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
             source_mode=settings.source_mode,
-            webhook_url=callback_url(settings.webhook_public_url) if settings.webhook_public_url else None,
+            webhook_url=_webhook_url(settings),
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
+            keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,
         )

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from config.accounts import accounts_of
 from config.settings import Settings, load_settings
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
@@ -42,6 +43,7 @@ class Fleet:
     redis: RunningRedis
     sandbox: RunningSandbox
     environ: dict[str, str]
+    account: str = "default"
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _started: int = 0
 
@@ -99,7 +101,8 @@ class Fleet:
     def events(self) -> list[dict[str, Any]]:
         """Return all completion messages."""
         found = self._ask(lambda ledger: ledger.completions(count=100_000))
-        return [json.loads(event) for _, event in found]
+        events = [json.loads(event) for _, event in found]
+        return [event for event in events if event["data"]["account"] == self.account]
 
     def wait_for(
         self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None
@@ -141,8 +144,9 @@ class Fleet:
         return books
 
     def stored(self, name: str) -> bytes:
-        """Return an object of the store."""
-        return (self.folder / "output" / name).read_bytes()
+        """Return an object of the account's store."""
+        folder = accounts_of(self.settings)[self.account].storage_url.removeprefix("file://")
+        return (Path(folder) / name).read_bytes()
 
     def log_tail(self) -> str:
         """Return the ends of the workers' logs."""
@@ -155,7 +159,7 @@ class Fleet:
 
     def _ask(self, question: Callable[[Any], Any]) -> Any:
         async def ask() -> Any:
-            async with open_ledger(self.settings) as ledger:
+            async with open_ledger(self.settings, self.account) as ledger:
                 return await question(ledger)
 
         return asyncio.run(ask())

@@ -16,7 +16,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from config.rotation import LiveAccounts
 from config.settings import Settings, load_settings
+from worker.core.identity import photo_key
 from worker.core.photo import Stage
 from worker.gateway import intake
 from worker.gateway.state import Gateway
@@ -91,6 +93,16 @@ class Served:
 
         return asyncio.run(asked())
 
+    def put(self, account: str, listing_id: str, photo_id: str, *, stage: str) -> None:
+        """Let a photo of an account be where a test wants it."""
+
+        async def changed() -> None:
+            async with open_account(self.settings, account) as opened:
+                redis: Any = opened.redis
+                await redis.hset(f"{opened.scripts.root}p:{photo_key(listing_id, photo_id)}", "stage", stage)
+
+        asyncio.run(changed())
+
     def kept(self) -> set[tuple[str, str]]:
         """Return (listing, photo) of all that is in the ledger."""
 
@@ -106,7 +118,8 @@ class Served:
 @contextlib.contextmanager
 def serving(settings: Settings, *, control: FakeControl | None = None) -> Iterator[Served]:
     """Serve the routes while the block runs."""
-    gateway, fake = Gateway(settings=settings), control or FakeControl()
+    gateway = Gateway(settings=settings, live=LiveAccounts(settings))
+    fake = control or FakeControl()
 
     def control_of(account: Account, store: Store) -> FakeControl:
         return fake

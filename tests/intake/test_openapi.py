@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from config.rotation import LiveAccounts
 from config.settings import Settings, load_settings
 from tests.intake.conftest import TOKEN, FakeControl, Served, as_lines, record, serving
 from worker.gateway import intake
@@ -44,7 +45,9 @@ def document(served: Served) -> dict[str, Any]:
 
 
 def test_every_route_is_in_the_document_and_nothing_else_is(served: Served) -> None:
-    routes = intake.routes(Gateway(settings=served.settings), lambda account, store: FakeControl())
+    routes = intake.routes(
+        Gateway(settings=served.settings, live=LiveAccounts(served.settings)), lambda account, store: FakeControl()
+    )
     served_paths = {
         (method, route.path) for route in routes if isinstance(route, AsSent) for method in route.endpoint._operations
     }
@@ -56,7 +59,8 @@ def test_every_route_is_in_the_document_and_nothing_else_is(served: Served) -> N
 
 
 def test_without_control_nothing_is_offered_that_needs_it(redis_url: str) -> None:
-    gateway = Gateway(settings=load_settings({"STAGECREW_REDIS_URL": redis_url}))
+    without = load_settings({"STAGECREW_REDIS_URL": redis_url})
+    gateway = Gateway(settings=without, live=LiveAccounts(without))
     paths = {route.path for route in intake.routes(gateway) if isinstance(route, AsSent)}
     assert "/v1/listings" in paths
     assert not any("cancel" in path or "regenerate" in path for path in paths)

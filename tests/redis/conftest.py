@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,18 +48,19 @@ class Account:
     max_kept: int = 100
     look_ahead: int | None = 100
     weights: dict[str, int] = field(default_factory=dict)
+    name: str = "default"
     fixed: frozenset[str] = frozenset()
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scripts = Scripts(self.redis, keys.root("default"), forgets_ms=2_000)
+        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
         reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
         budgets[Route.INGEST_READS] = reads
         self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
         self.ledger = Ledger(
             scripts,
-            account="default",
+            account=self.name,
             limits=self.limits,
             stream=STREAM,
             stream_length=1_000,
@@ -210,9 +212,9 @@ async def _keys_are_documented(redis: Redis) -> None:
     for key in await redis.keys("*"):
         if key == STREAM:
             continue
-        root = keys.root("default")
-        assert key.startswith(root), f"{key} is not below the account's root"
-        name = key.removeprefix(root).partition(":")[0]
+        root = re.match(re.escape(keys.root("NAME")).replace("NAME", "[a-z]+"), key)
+        assert root, f"{key} is not below an account's root"
+        name = key.removeprefix(root[0]).partition(":")[0]
         assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
 
 

@@ -180,7 +180,7 @@ async def api(settings: Settings) -> Finding:
             async with asyncio.timeout(ANSWER_S):
                 usage = await client.usage()
         except (Unauthorized, Forbidden) as error:
-            return bad("katalo api", mask(str(error)), "check KATALO_API_KEY and the organisation's API access")
+            return bad("katalo api", mask(str(error)), "see the organisation's API access in the Katalo dashboard")
         except KataloError as error:
             return bad("katalo api", mask(str(error)), "check KATALO_BASE_URL and the network")
         except TimeoutError:
@@ -190,14 +190,14 @@ async def api(settings: Settings) -> Finding:
     return ok("katalo api", f"{settings.katalo_base_url} accepts the key")
 
 
-def webhooks(settings: Settings) -> list[Finding]:
+def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
     """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
-    if settings.webhook_public_url is not None and not settings.webhook_secrets:
-        text = f"asked for at {mask(settings.webhook_public_url)}, and no secret is set here"
+    if public_url is not None and not has_secret:
+        text = f"asked for at {mask(public_url)}, and no secret is set here"
         return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
-    if settings.webhook_public_url is not None:
-        return [ok("webhooks", f"asked for at {mask(settings.webhook_public_url)}")]
-    if settings.webhook_secrets:
+    if public_url is not None:
+        return [ok("webhooks", f"asked for at {mask(public_url)}")]
+    if has_secret:
         text = "a secret is set, but no job asks for them"
         return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
     return []

@@ -108,8 +108,10 @@ def reachable(settings: Settings) -> Iterator[Settings]:
     if has_redis_url(settings):
         yield settings
         return
+    from config.accounts import has_key  # noqa: PLC0415 - as above
+
     # The kind of run that was last here, by what the settings would start now first.
-    kinds = (settings.katalo_api_key is None, settings.katalo_api_key is not None)
+    kinds = (not has_key(settings), has_key(settings))
     found = [folder for kind in kinds if (folder := folder_of(settings, sandbox=kind)).note()]
     if not found:
         yield settings
@@ -132,19 +134,26 @@ def reachable(settings: Settings) -> Iterator[Settings]:
         yield settings.model_copy(update={"redis_url": SecretStr(url), "speed": speed})
 
 
-def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]]) -> T:
-    """Run `work` on the open ledger; no Redis ends the command with a line that says which and what to do."""
+def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]], account: str | None = None) -> T:
+    """Run `work` on the open ledger of an account, of `default` unless one is named.
+
+    No Redis, or no such account, ends the command with a line that says which and what to do.
+    """
     from redis.exceptions import RedisError  # noqa: PLC0415 - as above
+
+    from config.accounts import UnknownAccount, settings_for  # noqa: PLC0415 - as above
 
     doors = doors_of(context)
 
     async def opened(settings: Settings) -> T:
-        async with doors.open_ledger(settings) as ledger:
+        async with doors.open_ledger(settings_for(settings, account)) as ledger:
             return await work(ledger)
 
     with reachable(settings_of(context)) as settings:
         try:
             return asyncio.run(opened(settings))
+        except UnknownAccount as error:
+            stop(f"{error}; name one with --account")
         except (RedisError, OSError) as error:
             stop(no_redis(settings, error))
         except KeyboardInterrupt:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import exits
-from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.accounts import Ledgers, routes_of, with_ledgers
+from worker.cli.doors import LedgerPort, settings_of
 from worker.cli.terminal import complain, count, say
 
 if TYPE_CHECKING:
@@ -32,21 +34,28 @@ def enqueue(
     sources: Annotated[
         list[str], typer.Argument(metavar="FILE", help="JSON Lines, CSV or a folder of pictures; - is standard input.")
     ],
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account", metavar="NAME", help="Whose they are; unless given, the record says it, or its partner."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Hand photos to the fleet. The same record again changes nothing, so sending it twice is safe."""
     from worker.cli.intake import Reading, enqueue_all  # noqa: PLC0415 - `--help` must not wait for it
 
-    reading = Reading(sources=sources, report=complain)
+    routes = routes_of(settings_of(context))
+    reading = Reading(sources=sources, report=complain, routes=routes, account=account)
     verdicts: Counter[str] = Counter()
 
     def counted(_some: list[NewListing], answers: list[Enqueued]) -> None:
         verdicts.update(str(answer.verdict) for answer in answers)
 
-    async def work(ledger: LedgerPort) -> None:
-        await enqueue_all(ledger, reading, counted)
+    async def work(ledgers: Mapping[str, LedgerPort]) -> None:
+        await enqueue_all(Ledgers(ledgers), reading, counted)
 
-    with_ledger(context, work)
+    with_ledgers(context, account, work)
     if as_json:
         counts = {verdict: verdicts.get(verdict, 0) for verdict in _MEANING}
         say(json.dumps({"listings": reading.listings, "photos": counts, "bad_records": reading.bad}))

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.doors import jsonable, with_ledger
+from worker.cli.accounts import AccountOption, Ledgers, with_ledgers
+from worker.cli.doors import jsonable
 from worker.cli.terminal import console, count, say
 
 
@@ -23,6 +24,7 @@ class Held(StrEnum):
 def failed(
     context: typer.Context,
     *,
+    account: AccountOption = None,
     stage: Annotated[Held, typer.Option(help="Which kind.")] = Held.FAILED,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Show so many, the newest first.")] = 100,
@@ -31,7 +33,7 @@ def failed(
     from worker.cli.tables import photo_table  # noqa: PLC0415 - `--help` must not wait for it
     from worker.core.photo import Stage  # noqa: PLC0415
 
-    views = with_ledger(context, lambda ledger: ledger.photos(Stage(stage.value), limit=limit))
+    views = with_ledgers(context, account, lambda all_: Ledgers(all_).photos(Stage(stage.value), limit=limit))
     if as_json:
         say(json.dumps(jsonable(views)))
     elif not views:

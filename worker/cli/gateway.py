@@ -22,13 +22,16 @@ def gateway(
 ) -> None:
     """Take in the API's webhooks and other programs' records (/v1, /docs), until SIGTERM or Ctrl-C."""
     settings = settings_of(context)
+    from config.accounts import accounts_of  # noqa: PLC0415
     from worker import logs  # noqa: PLC0415 - `--help` must not wait for it
     from worker.gateway.server import serve  # noqa: PLC0415
     from worker.katalo.callback import ROUTE  # noqa: PLC0415
 
     logs.set_up(settings.log_level, settings.log_format)
-    if not settings.webhook_secrets:
-        complain("no KATALO_WEBHOOK_SECRET: webhooks are answered 503 until there is one; jobs are read without them")
+    accounts = accounts_of(settings)
+    if bare := [name for name, account in accounts.items() if not account.webhook_secrets]:
+        which = "no KATALO_WEBHOOK_SECRET" if len(accounts) == 1 else f"no webhook secret for {', '.join(bare)}"
+        complain(f"{which}: webhooks are answered 503 until there is one; jobs are read without them")
     elif settings.webhook_public_url is None:
         complain("no STAGECREW_WEBHOOK_PUBLIC_URL: only a default callback in the dashboard brings webhooks")
     if settings.intake_tokens is None:

@@ -12,6 +12,7 @@ from worker.cli.terminal import harmless
 if TYPE_CHECKING:
     from worker.cli.doors import LedgerPort
     from worker.core.photo import NewListing
+    from worker.intake.routing import Routes
     from worker.ledger.snapshot import Enqueued
 
 #: Listings that are sent to Redis together: enough for its speed, few enough for any memory.
@@ -25,6 +26,9 @@ class Reading:
     sources: Iterable[str]
     #: Told each bad record and each warning, as one line.
     report: Callable[[str], None]
+    #: Whose records are whose; `account` overrides it.
+    routes: Routes
+    account: str | None = None
     bad: list[str] = field(default_factory=list)
     listings: int = 0
 
@@ -32,9 +36,11 @@ class Reading:
         """Yield the good listings."""
         from worker.intake.outcome import BadRecord  # noqa: PLC0415 - pydantic, which `--help` must not wait for
         from worker.intake.readers import read_records  # noqa: PLC0415
+        from worker.intake.routing import routed  # noqa: PLC0415
 
         for source in self.sources:
-            for found in read_records(source):
+            for one in read_records(source):
+                found = routed(one, self.routes, account=self.account)
                 if isinstance(found, BadRecord):
                     self.bad.append(harmless(str(found)))
                     self.report(f"bad record: {self.bad[-1]}")

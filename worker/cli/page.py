@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from worker.cli.tracker import PhotoName
 from worker.core.identity import fingerprint
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.gallery import GalleryPhoto, build_gallery
@@ -15,7 +16,7 @@ from worker.storage.errors import SourceError, StoreError
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
-    from worker.cli.tracker import Outcome, PhotoName
+    from worker.cli.tracker import Outcome
     from worker.storage.sources import SourceReader
     from worker.storage.store import ObjectStore
 
@@ -28,32 +29,42 @@ _AT_ONCE: Final = 16
 Ordered = Sequence[tuple[NewListing, NewPhoto]]
 
 
+def name_of(listing: NewListing, photo: NewPhoto) -> PhotoName:
+    """Return the name of a photo of a run."""
+    return PhotoName(listing.listing_id, photo.photo_id, listing.account)
+
+
 def photos_of(listings: Sequence[NewListing]) -> Iterator[tuple[NewListing, NewPhoto]]:
     """Yield every photo with its listing."""
     return ((listing, photo) for listing in listings for photo in listing.photos)
 
 
 async def read_manifests(
-    store: ObjectStore, photos: Ordered, outcomes: Mapping[PhotoName, Outcome]
+    stores: Mapping[str, ObjectStore], photos: Ordered, outcomes: Mapping[PhotoName, Outcome]
 ) -> dict[PhotoName, Manifest]:
-    """Return the manifests of staged photos, of the first few thousand. A store that does not answer gives none."""
+    """Return the manifests of staged photos, of the first few thousand. A store that does not answer gives none.
+
+    `stores`: each account's.
+    """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(listing_id: str, photo: NewPhoto) -> tuple[PhotoName, Manifest] | None:
+    async def one(name: PhotoName, photo: NewPhoto) -> tuple[PhotoName, Manifest] | None:
         async with gate:
             try:
-                found = await find_earlier_life(store, listing_id, photo.photo_id, fingerprint(photo.request))
+                found = await find_earlier_life(
+                    stores[name.account], name.listing_id, name.photo_id, fingerprint(photo.request)
+                )
             except StoreError:
                 return None
-            return ((listing_id, photo.photo_id), found) if isinstance(found, Manifest) else None
+            return (name, found) if isinstance(found, Manifest) else None
 
     staged = (
-        (listing, photo)
-        for listing, photo in photos
-        if (outcome := outcomes.get((listing.listing_id, photo.photo_id))) and outcome.stage is Stage.DONE
+        (name, photo)
+        for name, photo in ((name_of(*both), both[1]) for both in photos)
+        if (outcome := outcomes.get(name)) and outcome.stage is Stage.DONE
     )
     some = islice(staged, MOST_MANIFESTS)
-    found = await asyncio.gather(*(one(listing.listing_id, photo) for listing, photo in some))
+    found = await asyncio.gather(*(one(name, photo) for name, photo in some))
     return dict(item for item in found if item is not None)
 
 
@@ -71,7 +82,7 @@ def older_than(manifests: Mapping[PhotoName, Manifest], begun_ms: int) -> list[P
 
 
 async def render_page(
-    store: ObjectStore,
+    stores: Mapping[str, ObjectStore],
     sources: SourceReader,
     photos: Ordered,
     *,
@@ -82,9 +93,10 @@ async def render_page(
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def card(listing: NewListing, photo: NewPhoto) -> GalleryPhoto:
-        name = (listing.listing_id, photo.photo_id)
+        name = name_of(listing, photo)
         outcome, manifest = outcomes[name], manifests.get(name)
         async with gate:
+            store = stores[name.account]
             images = {output.role: await _get(store, output.name) for output in manifest.outputs} if manifest else {}
             return GalleryPhoto(
                 listing_id=listing.listing_id,
@@ -100,7 +112,7 @@ async def render_page(
                 error=None if images.get("primary") else outcome.message or outcome.code or str(outcome.stage),
             )
 
-    ended = [(listing, photo) for listing, photo in photos if (listing.listing_id, photo.photo_id) in outcomes]
+    ended = [(listing, photo) for listing, photo in photos if name_of(listing, photo) in outcomes]
     if not ended:
         return None
     cards = await asyncio.gather(*(card(listing, photo) for listing, photo in ended[:MOST_ON_PAGE]))

@@ -70,8 +70,8 @@ class Meter:
         past_s, past = self._samples[0]
         rate = (ended - past) * 60 / (elapsed_s - past_s) if ended > past and elapsed_s > past_s else None
         failed = [
-            f"{listing}/{photo}: {outcome.message or outcome.code or outcome.stage}"
-            for (listing, photo), outcome in tracker.outcomes.items()
+            f"{name}: {outcome.message or outcome.code or outcome.stage}"
+            for name, outcome in tracker.outcomes.items()
             if outcome.stage in HELD | {Stage.FAILED}
         ]
         return Picture(
@@ -109,7 +109,8 @@ def _news(picture: Picture) -> list[str]:
 
 def notices(snapshot: Snapshot) -> list[str]:
     """Return why nothing may go on just now."""
-    found = [f"PAUSED: {snapshot.paused_reason}"] if snapshot.paused_reason else []
+    paused = snapshot.paused_reason or snapshot.partly_paused
+    found = [f"PAUSED: {paused}"] if paused else []
     if snapshot.hold_ms:
         found.append("budgets count as spent at first: Redis has just started")
     return found

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import exits
-from worker.cli.doors import LedgerPort, with_ledger
+from worker.cli.accounts import AccountOption, with_ledgers
+from worker.cli.doors import LedgerPort
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
-    from worker.core.photo import Stage
     from worker.ledger.snapshot import PhotoView
 
 #: Photos of a stage that `--all` sends at most; more of them need another call.
@@ -22,6 +23,7 @@ def replay(
     context: typer.Context,
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
+    account: AccountOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
     create_again: Annotated[
         bool,
@@ -38,9 +40,11 @@ def replay(
     """
     if bool(names) == everything:
         stop("say what to replay: LISTING, LISTING/PHOTO, or --all")
-    found, sent, unknown = with_ledger(context, lambda ledger: _send(ledger, names or [], create_again=create_again))
-    for name in unknown:
-        complain(f"{name}: the ledger knows no such listing or photo")
+    found, sent, unknown = with_ledgers(
+        context, account, lambda ledgers: _send(ledgers, names or [], create_again=create_again)
+    )
+    for line in unknown:
+        complain(line)
     uncertain = sum(view.stage.value == "uncertain" for view in found)
     if uncertain and not create_again:
         complain(
@@ -56,23 +60,35 @@ def replay(
         raise typer.Exit(exits.TROUBLE if unknown or uncertain or names else exits.OK)
 
 
-async def _send(ledger: LedgerPort, names: list[str], *, create_again: bool) -> tuple[list[PhotoView], int, list[str]]:
-    """Return the photos that were meant, how many were sent, and the names that nothing answers to."""
+async def _send(
+    ledgers: Mapping[str, LedgerPort], names: list[str], *, create_again: bool
+) -> tuple[list[PhotoView], int, list[str]]:
+    """Return the photos that were meant, how many were sent, and a line for each name that is not sure to be one's."""
+    unknown: list[str] = []
+    found: dict[str, dict[str, PhotoView]] = {account: {} for account in ledgers}
+    for name in names:
+        owners = {account: views for account, ledger in ledgers.items() if (views := await _named(ledger, name))}
+        if not owners:
+            unknown.append(f"{name}: the ledger knows no such listing or photo")
+        elif len(owners) > 1:
+            unknown.append(f"{name}: accounts {', '.join(owners)} have one; say which with --account")
+        else:
+            [(account, views)] = owners.items()
+            found[account] |= {view.key: view for view in views}
+    if not names:
+        for account, ledger in ledgers.items():
+            found[account] = {view.key: view for view in await _held(ledger)}
+    sent = sum(
+        [await ledgers[account].replay(list(some), create_again=create_again) for account, some in found.items()]
+    )
+    return [view for some in found.values() for view in some.values()], sent, unknown
+
+
+async def _held(ledger: LedgerPort) -> list[PhotoView]:
     from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
 
-    unknown: list[str] = []
-    found: dict[str, PhotoView] = {}
-    if names:
-        for name in names:
-            views = await _named(ledger, name)
-            found |= {view.key: view for view in views}
-            unknown += [] if views else [name]
-    else:
-        stages: list[Stage] = [Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN]
-        for stage in stages:
-            found |= {view.key: view for view in await ledger.photos(stage, limit=_ALL)}
-    sent = await ledger.replay(list(found), create_again=create_again)
-    return list(found.values()), sent, unknown
+    stages: list[Stage] = [Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN]
+    return [view for stage in stages for view in await ledger.photos(stage, limit=_ALL)]
 
 
 async def _named(ledger: LedgerPort, name: str) -> list[PhotoView]:

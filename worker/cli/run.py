@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from worker.cli.tracker import Tracker
     from worker.core.photo import NewListing
     from worker.ledger.snapshot import Enqueued
+    from worker.storage.store import ObjectStore
 
 
 def run(
@@ -51,7 +52,9 @@ def run(
     settings = settings_of(context)
     if redis_url is not None:
         settings = _with_redis(settings, redis_url)
-    if speed is not None and settings.katalo_api_key is not None:
+    from config.accounts import has_key  # noqa: PLC0415 - `--help` must not wait for it
+
+    if speed is not None and has_key(settings):
         stop("--speed is the sandbox's; the real API has its own time")
     for source in sources:
         if source != "-" and not Path(source).exists():
@@ -122,6 +125,7 @@ class _Run:
 
     async def run(self, workers: int) -> int:
         """Enqueue, follow, stop the workers, report; return the exit code."""
+        from worker.cli.accounts import Ledgers, chosen, open_ledgers, routes_of  # noqa: PLC0415
         from worker.cli.crew import Crew  # noqa: PLC0415 - `--help` must not wait for any of these
         from worker.cli.intake import Reading  # noqa: PLC0415
         from worker.cli.journal import Journal  # noqa: PLC0415
@@ -132,8 +136,11 @@ class _Run:
         ready, begun_s = self._ready, time.monotonic()
         crew = Crew(ready.settings, ready.folder.logs, ready.sandbox)
         interrupted = _interruption(crew)
-        reading, tracker = Reading(sources=self._sources, report=complain), Tracker()
-        async with self._doors.open_ledger(ready.settings) as ledger:
+        reading = Reading(sources=self._sources, report=complain, routes=routes_of(ready.settings))
+        tracker = Tracker()
+        async with contextlib.AsyncExitStack() as stack:
+            names = chosen(ready.settings, None)
+            ledger = Ledgers(await open_ledgers(stack, self._doors.open_ledger, ready.settings, names))
             if ready.untouched:
                 await ledger.unused_api()
             begun_ms = (await ledger.snapshot()).now_ms
@@ -181,19 +188,18 @@ class _Run:
 
     async def _look_back(self, tracker: Tracker, begun_ms: int, ending: Ending) -> None:
         """Write the page, and tell old outputs from new ones. Troubles of it don't spoil the run."""
-        from worker.cli.page import older_than, photos_of, read_manifests, render_page  # noqa: PLC0415 - as above
+        from worker.cli.page import name_of, older_than, photos_of, read_manifests, render_page  # noqa: PLC0415 - as above
         from worker.core.photo import Stage  # noqa: PLC0415
         from worker.storage.errors import StoreError  # noqa: PLC0415
         from worker.storage.sources import SourceReader  # noqa: PLC0415
-        from worker.storage.store import open_store  # noqa: PLC0415
 
         settings = self._ready.settings
         try:
-            store = open_store(settings.storage_url)
+            stores = self._stores()
             photos = list(photos_of(self._shown))
-            manifests = await read_manifests(store, photos, tracker.outcomes)
+            manifests = await read_manifests(stores, photos, tracker.outcomes)
             tracker.staged_earlier(older_than(manifests, begun_ms))
-            names = {(listing.listing_id, photo.photo_id) for listing, photo in photos}
+            names = {name_of(listing, photo) for listing, photo in photos}
             staged = {name for name in names if (seen := tracker.outcomes.get(name)) and seen.stage is Stage.DONE}
             self._elsewhere = len(staged - manifests.keys())
             if ending == "interrupted":
@@ -202,7 +208,7 @@ class _Run:
                 allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_source_bytes
             )
             try:
-                text = await render_page(store, sources, photos, outcomes=tracker.outcomes, manifests=manifests)
+                text = await render_page(stores, sources, photos, outcomes=tracker.outcomes, manifests=manifests)
             finally:
                 await sources.aclose()
             if text is not None:
@@ -212,10 +218,16 @@ class _Run:
         except (StoreError, OSError) as error:
             complain(f"the page could not be written: {error}")
 
-    def _where(self, messages: Path) -> str:
-        from worker.storage.store import open_store  # noqa: PLC0415 - as above
+    def _stores(self) -> dict[str, ObjectStore]:
+        """Return each account's store."""
+        from config.accounts import accounts_of  # noqa: PLC0415 - as above
+        from worker.storage.store import open_store  # noqa: PLC0415
 
-        parts = [f"outputs and manifests: {open_store(self._ready.settings.storage_url).describe()}"]
+        return {name: open_store(account.storage_url) for name, account in accounts_of(self._ready.settings).items()}
+
+    def _where(self, messages: Path) -> str:
+        places = ", ".join(store.describe() for store in self._stores().values())
+        parts = [f"outputs and manifests: {places}"]
         if self._elsewhere:
             those = count(self._elsewhere, "photo")
             parts.append(f"but {those} lie where an earlier run put them (another --out or STAGECREW_STORAGE_URL)")

@@ -59,8 +59,8 @@ _TROUBLES: Final[Sequence[tuple[tuple[Stage, ...], str, str]]] = (
 
 def _reasons(tracker: Tracker, stages: tuple[Stage, ...]) -> list[str]:
     found = [
-        f"  {listing}/{photo}: {': '.join(part for part in (outcome.code, outcome.message) if part) or outcome.stage}"
-        for (listing, photo), outcome in tracker.outcomes.items()
+        f"  {name}: {': '.join(part for part in (outcome.code, outcome.message) if part) or outcome.stage}"
+        for name, outcome in tracker.outcomes.items()
         if outcome.stage in stages
     ]
     more = [f"  and {len(found) - _REASONS:,} more: `stagecrew failed` lists them"] if len(found) > _REASONS else []

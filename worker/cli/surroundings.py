@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from config.accounts import accounts_of, has_key
 from worker.cli.crew import RunningSandbox, start_sandbox
 from worker.cli.state_folder import RunNote, StateFolder, folder_of, has_redis_url
 from worker.embedded.redis_server import embedded_redis
@@ -41,19 +42,23 @@ class Surroundings:
 
     def describe(self) -> list[str]:
         """Return what the run works with, for people: which API before all else."""
+        accounts = accounts_of(self.settings)
         if self.sandbox is not None:
             api = "sandbox API (no KATALO_API_KEY set): nothing is billed"
             api += f"; its clock runs {self.settings.speed:g} times as fast as real time"
         else:
-            api = f"the real Katalo API at {self.settings.katalo_base_url}: jobs may be billed"
+            places = dict.fromkeys(account.base_url for account in accounts.values())
+            api = f"the real Katalo API at {', '.join(places)}: jobs may be billed"
         lines = [api]
+        if len(accounts) > 1:
+            lines.append(f"accounts: {', '.join(accounts)}")
         if self.embedded:
             lines.append(f"own Redis, its data in {self.folder.redis}; logs in {self.folder.logs}")
         else:
             lines.append(f"Redis at {mask(self.settings.redis_url_text)}; logs in {self.folder.logs}")
             if self.sandbox is not None:
                 lines.append("note: that Redis's ledger now has the sandbox's photos; use another one for real photos")
-        lines.append(f"outputs go to {mask(self.settings.storage_url)}")
+        lines.append(f"outputs go to {', '.join(mask(account.storage_url) for account in accounts.values())}")
         return lines
 
     def position(self) -> str | None:
@@ -71,7 +76,7 @@ class Surroundings:
 @contextlib.contextmanager
 def surroundings(settings: Settings, *, out: Path | None, speed: float | None, seed: int) -> Iterator[Surroundings]:
     """Bring everything up. Raises StateFolderBusy, RedisNotStarted, CrewTrouble, OSError."""
-    sandboxed = settings.katalo_api_key is None
+    sandboxed = not has_key(settings)
     folder = folder_of(settings, sandbox=sandboxed)
     folder.make()
     changes: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from config.accounts import DEFAULT
 from worker.cli.terminal import harmless
 from worker.core.photo import Stage
 from worker.ledger.snapshot import PhotoView, Snapshot
@@ -73,6 +74,16 @@ def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
     return table
 
 
+def account_table(snapshots: Iterable[Snapshot]) -> Table:
+    """Return one account a row."""
+    table = _table("account", ">waiting", ">at work", ">done", ">failed", ">held", ">slots", ">workers", "")
+    for one in snapshots:
+        counts = (f"{_sum(one.stages, group):,}" for group in _GROUPS)
+        slots, state = f"{one.slots_used}/{one.slots_cap}", "PAUSED" if one.paused_reason else ""
+        _row(table, one.account, *counts, slots, str(len(one.workers)), state)
+    return table
+
+
 def worker_table(snapshot: Snapshot) -> Table:
     """Return the live workers."""
     table = _table("worker", ">busy", ">hands", "release", ">seen", "")
@@ -83,13 +94,18 @@ def worker_table(snapshot: Snapshot) -> Table:
 
 
 def photo_table(views: Iterable[PhotoView]) -> Table:
-    """Return photos with where they are and why."""
-    table = _table("listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason")
+    """Return photos with where they are and why; their accounts only where they say something."""
+    views = list(views)
+    named = any(view.account != DEFAULT for view in views)
+    table = _table(
+        *["account"] * named, "listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason"
+    )
     for view in views:
         reason = ": ".join(part for part in (view.error_code, view.error_message) if part)
         since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         _row(
             table,
+            *[view.account] * named,
             view.listing_id,
             view.photo_id,
             str(view.stage),

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from config.accounts import DEFAULT
 from worker.core.events import CANCELLED, FAILED, STAGED
 from worker.core.identity import fingerprint
 from worker.core.photo import ENDED, HELD, NewListing, Stage
@@ -19,8 +20,18 @@ from worker.ledger.snapshot import Enqueued, PhotoView, Verdict
 
 _STAGE_OF: Final[Mapping[str, Stage]] = {STAGED: Stage.DONE, FAILED: Stage.FAILED, CANCELLED: Stage.CANCELLED}
 
-#: (listing id, photo id)
-PhotoName = tuple[str, str]
+
+class PhotoName(NamedTuple):
+    """Which photo of a run; the same ids under another account are another photo."""
+
+    listing_id: str
+    photo_id: str
+    account: str = DEFAULT
+
+    def __str__(self) -> str:
+        """Return the name for people."""
+        shown = f"{self.listing_id}/{self.photo_id}"
+        return shown if self.account == DEFAULT else f"{self.account}: {shown}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +80,7 @@ class Tracker:
         """Take in what enqueueing gave, in the same order."""
         photos = ((listing, photo) for listing in listings for photo in listing.photos)
         for (listing, photo), answer in zip(photos, answers, strict=True):
-            name = (listing.listing_id, photo.photo_id)
+            name = PhotoName(listing.listing_id, photo.photo_id, listing.account)
             self._listings.add(listing.listing_id)
             self._wanted[name] = fingerprint(photo.request)
             self.verdicts[answer.verdict] += 1
@@ -84,7 +95,7 @@ class Tracker:
         event: dict[str, Any] = json.loads(text)
         stage = _STAGE_OF.get(str(event.get("type")))
         data = event.get("data") or {}
-        name = (str(data.get("listing_id")), str(data.get("photo_id")))
+        name = PhotoName(str(data.get("listing_id")), str(data.get("photo_id")), str(data.get("account", DEFAULT)))
         if stage is not None and self._wanted.get(name) == data.get("fingerprint"):
             error = data.get("error") or {}
             self._end(
@@ -101,14 +112,14 @@ class Tracker:
     def rows(self, views: Iterable[PhotoView]) -> None:
         """Take in rows of the ledger: photos that are held, and ends whose message was missed."""
         for view in views:
-            name = (view.listing_id, view.photo_id)
+            name = PhotoName(view.listing_id, view.photo_id, view.account)
             if self._open.get(name) == view.fingerprint and view.stage in ENDED | HELD:
                 self._end(name, Outcome(stage=view.stage, code=view.error_code, message=view.error_message))
 
     def to_look_at(self, limit: int) -> list[str]:
         """Return up to `limit` listings with open photos, others each time until all had their turn."""
         if not self._looked_at:
-            self._looked_at = list(dict.fromkeys(listing for listing, _ in self._open))
+            self._looked_at = list(dict.fromkeys(name.listing_id for name in self._open))
         turn = list(islice(self._looked_at, limit))
         del self._looked_at[:limit]
         return turn

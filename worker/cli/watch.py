@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.doors import LedgerPort, jsonable, with_ledger
+from worker.cli.accounts import AccountOption, with_ledgers
+from worker.cli.doors import LedgerPort, jsonable
 from worker.cli.terminal import console, say
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 def watch(
     context: typer.Context,
     *,
+    account: AccountOption = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print a line when something has changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object when something has changed.")] = False,
     interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 1.0,
@@ -26,33 +29,34 @@ def watch(
 ) -> None:
     """Show the account as it changes, until Ctrl-C."""
     if as_json or plain or not sys.stdout.isatty():
-        with_ledger(context, lambda ledger: _lines(ledger, interval, times, as_json=as_json))
+        with_ledgers(context, account, lambda ledgers: _lines(ledgers, interval, times, as_json=as_json))
     else:
-        with_ledger(context, lambda ledger: _live(ledger, interval, times))
+        with_ledgers(context, account, lambda ledgers: _live(ledgers, interval, times))
 
 
-async def _lines(ledger: LedgerPort, interval_s: float, times: int | None, *, as_json: bool) -> None:
-    shown, looks = "", 0
+async def _lines(ledgers: Mapping[str, LedgerPort], interval_s: float, times: int | None, *, as_json: bool) -> None:
+    shown, looks = dict[str, str](), 0
     while times is None or looks < times:
-        snapshot = await ledger.snapshot()
-        line = summary(snapshot)
-        if line != shown:
-            say(json.dumps(jsonable(snapshot)) if as_json else line)
-            shown = line
+        for name, ledger in ledgers.items():
+            snapshot = await ledger.snapshot()
+            line = f"{name}: {summary(snapshot)}" if len(ledgers) > 1 else summary(snapshot)
+            if line != shown.get(name):
+                say(json.dumps(jsonable(snapshot)) if as_json else line)
+                shown[name] = line
         looks += 1
         if looks != times:
             await asyncio.sleep(interval_s)
 
 
-async def _live(ledger: LedgerPort, interval_s: float, times: int | None) -> None:
+async def _live(ledgers: Mapping[str, LedgerPort], interval_s: float, times: int | None) -> None:
     from rich.live import Live  # noqa: PLC0415 - `--help` must not wait for it
 
-    from worker.cli.status import overview  # noqa: PLC0415
+    from worker.cli.status import overviews  # noqa: PLC0415
 
     looks = 0
     with Live(console=console(), auto_refresh=False, screen=times is None) as live:
         while times is None or looks < times:
-            live.update(overview(await ledger.snapshot()), refresh=True)
+            live.update(overviews([await ledger.snapshot() for ledger in ledgers.values()]), refresh=True)
             looks += 1
             if looks != times:
                 await asyncio.sleep(interval_s)

@@ -28,6 +28,7 @@ def worker(
     os.environ.setdefault("C_FORCE_ROOT", "1")
     warnings.filterwarnings("ignore", message=r"(?s).*superuser privileges")
 
+    from config.celeryconfig import threads_of  # noqa: PLC0415 - `--help` must not wait for it
     from worker.app import app  # noqa: PLC0415 - `--help` must not wait for it, and settings are read at import
 
     app.worker_main(
@@ -35,7 +36,7 @@ def worker(
             "--quiet",
             "worker",
             *("--pool", "threads"),
-            *("--concurrency", str(settings.hands)),
+            *("--concurrency", str(threads_of(settings))),
             *("--hostname", f"{name or f'stagecrew-{os.getpid()}'}@%h"),
             *("--loglevel", settings.log_level),
             "--without-mingle",

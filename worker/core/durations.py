@@ -16,10 +16,10 @@ WEIGHT: Final = 16
 #: Fewer observations than this say little.
 ENOUGH: Final = 8
 #: An end that was noticed later than this share of its age teaches nothing: somebody was asleep.
-LATE_SHARE: Final = 0.25
-#: A first read that finds the end says only that it came before: it is learnt as half a bucket earlier, so that the
-#: estimate creeps to the truth instead of standing where the reads are.
-FIRST_READ_FACTOR: Final = 2 ** (-0.5 / BUCKETS_A_DOUBLING)
+LATE_SHARE: Final = 0.5
+#: A first read that finds the end says only that it came before: it is learnt as two buckets earlier, so that the
+#: estimate follows jobs that have become shorter instead of standing where the reads are.
+FIRST_READ_FACTOR: Final = 2 ** (-2 / BUCKETS_A_DOUBLING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, signals
 
+from config.accounts import DEFAULT
+from config.celeryconfig import queue_of
 from worker import process
 from worker.core.photo import StepName
 
@@ -40,8 +42,12 @@ class ProcessStep(bootsteps.StartStopStep):
             return
         app = parent.app
 
-        def publish(step: StepName, photos: Sequence[tuple[str, str, str]]) -> None:
-            app.send_task(f"stagecrew.{step}", args=[[list(photo) for photo in photos]], ignore_result=True)
+        def publish(account: str, step: StepName, photos: Sequence[tuple[str, str, str]]) -> None:
+            # Workers of a release that knew one account only take the message of that one, without its name.
+            named = {} if account == DEFAULT else {"account": account}
+            leases = [list(photo) for photo in photos]
+            name = f"stagecrew.{step}"
+            app.send_task(name, args=[leases], kwargs=named, queue=queue_of(account), ignore_result=True)
 
         self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
         signals.worker_shutting_down.connect(self._drain, weak=False)

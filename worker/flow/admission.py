@@ -83,6 +83,10 @@ class Admission:
         """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
         await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
 
+    async def mended(self) -> None:
+        """End the pause that the account's last refusal set: there is another key."""
+        await self._scripts.call(_PACKAGE, "mended", [self.clock])
+
     async def report(self, rate_limits: Mapping[str, str], *, speed: float) -> list[str]:
         """Put in force what the API reports (`120/60s` by route, `in_flight`); return the names of what changed.
 

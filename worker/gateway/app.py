@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 
+from config.rotation import LiveAccounts
 from worker.gateway import health, intake, metrics, webhooks
 from worker.gateway.state import Gateway
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings) -> Starlette:
     """Return the app; nothing is opened before its lifespan begins."""
-    gateway = Gateway(settings=settings)
+    gateway = Gateway(settings=settings, live=LiveAccounts(settings))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

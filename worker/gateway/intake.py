@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from config.accounts import settings_for
+from worker.desks import reception
 from worker.gateway.docs_page import page
 from worker.gateway.listings import Intake
 from worker.gateway.openapi import document
@@ -20,12 +22,11 @@ from worker.gateway.operations import routes_of
 from worker.gateway.photos import ControlPort, Photos, Window
 from worker.gateway.problems import answer
 from worker.gateway.table import asking, looking, taking
-from worker.intake.reception import Desk
-from worker.ledger.intake import IntakeCounters
 from worker.ledger.reading import Reader
 from worker.storage.store import open_store
 
 if TYPE_CHECKING:
+    from config.rotation import LiveAccounts
     from config.settings import Settings
     from worker.services import Account
     from worker.storage.store import ObjectStore
@@ -37,6 +38,10 @@ class Fleet(Protocol):
     @property
     def settings(self) -> Settings:
         """The settings in force."""
+
+    @property
+    def live(self) -> LiveAccounts:
+        """The accounts as their file has them now."""
 
     @property
     def accounts(self) -> Mapping[str, Account]:
@@ -53,7 +58,7 @@ def routes(fleet: Fleet, control_of: ControlOf | None = None) -> list[BaseRoute]
     Without `control_of` the routes that ask something of photos are left out.
     """
     settings = fleet.settings
-    intake = Intake(lambda: _desks(fleet), max_bytes=settings.intake_max_bytes)
+    intake = Intake(lambda: reception(fleet.accounts, fleet.live, door="http"), max_bytes=settings.intake_max_bytes)
     stores = _Stores(settings)
     photos = Photos(lambda: _windows(fleet, stores, control_of))
     operations = [taking(intake), *looking(photos), *(asking(photos) if control_of is not None else [])]
@@ -88,15 +93,9 @@ class _Stores:
         """Return the store of an account. Raises StoreError."""
         if account not in self._open:
             # The cloud's own libraries read files and take a while.
-            self._open[account] = await asyncio.to_thread(open_store, self._settings.storage_url)
+            url = settings_for(self._settings, account).storage_url
+            self._open[account] = await asyncio.to_thread(open_store, url)
         return self._open[account]
-
-
-def _desks(fleet: Fleet) -> dict[str, Desk]:
-    return {
-        name: Desk(ledger=account.ledger, counters=IntakeCounters(account.scripts))
-        for name, account in fleet.accounts.items()
-    }
 
 
 def _windows(fleet: Fleet, stores: _Stores, control_of: ControlOf | None) -> dict[str, Window]:
@@ -111,4 +110,4 @@ def _window(name: str, account: Account, stores: _Stores, control_of: ControlOf 
         assert control_of is not None, "without it nothing asks"
         return control_of(account, await store())
 
-    return Window(account=name, reader=Reader(account.scripts), store=store, control=control)
+    return Window(account=name, reader=Reader(account.scripts, account=name), store=store, control=control)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +28,7 @@ from worker.gateway.problems import Refusal, answer, unavailable
 from worker.gateway.streaming import MAX_RECORD_BYTES, Line, lines_of, pieces
 from worker.intake.outcome import BadRecord, Result
 from worker.intake.readers import read_document, read_line
-from worker.intake.reception import Desk, Reception, Tally
+from worker.intake.reception import Reception, Tally
 from worker.ledger.snapshot import Verdict
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ _SPLIT: Final = f"send it as JSON Lines ({LINES}), one listing a line, large lis
 class Intake:
     """Takes bodies in, a few at a time."""
 
-    def __init__(self, desks: Callable[[], Mapping[str, Desk]], *, max_bytes: int) -> None:
-        """`desks` by account; `max_bytes`: of the largest body."""
-        self._desks = desks
+    def __init__(self, begin: Callable[[], Reception], *, max_bytes: int) -> None:
+        """`begin` begins a hand-over; `max_bytes`: of the largest body."""
+        self._begin = begin
         self._max_bytes = max_bytes
         self._bodies = 0
         # Reading records is work for the processor; one at a time, off the loop, keeps webhooks flowing.
@@ -71,7 +71,7 @@ class Intake:
 
     async def _take(self, request: Request) -> Response:
         by_lines = _media_type(request) in _LINES_TOO
-        reception = Reception(self._desks(), door="http")
+        reception = self._begin()
         try:
             await (self._lines(request, reception) if by_lines else self._document(request, reception))
             tally = await reception.close()

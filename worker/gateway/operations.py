@@ -28,7 +28,7 @@ from worker.intake.record import nearest
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from config.tokens import Tokens
+    from config.intake import Tokens
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from worker.gateway.state import DEFAULT
+from config.accounts import DEFAULT
 from worker.katalo.callback import ROUTE
 from worker.katalo.notice import UnreadableNotice, notice_of
 from worker.katalo.signature import verify

@@ -17,6 +17,10 @@ class ParsedListing:
 
     listing: NewListing
     warnings: tuple[str, ...] = ()
+    #: Where its record stands, for messages.
+    where: str = ""
+    #: The account that the record itself names; without one `worker.intake.routing` says whose it is.
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from worker.core.photo import NewListing
-from worker.intake.outcome import BadRecord, Result, shown
+from worker.intake.outcome import BadRecord, Result
 from worker.ledger.snapshot import Enqueued, Verdict
 
 _T = TypeVar("_T")
@@ -97,11 +97,11 @@ def _tell(told: list[_T], one: _T) -> None:
 class Reception:
     """One hand-over: a request's body, or a message."""
 
-    def __init__(self, desks: Mapping[str, Desk], *, door: str, route: Route | None = None) -> None:
+    def __init__(self, desks: Mapping[str, Desk], *, door: str, route: Route) -> None:
         """`desks` by account; `door`: what it is counted under (`http`, `celery`); `route` says whose a listing is."""
         self._desks = desks
         self._door = door
-        self._route = route or _as_it_is
+        self._route = route
         self.tally = Tally()
 
     async def take(self, results: Iterable[Result]) -> None:
@@ -115,9 +115,6 @@ class Reception:
             for warning in result.warnings:
                 _tell(tally.warnings, warning)
             listing = result.listing
-            if listing.account not in self._desks:
-                tally.note_bad(_no_account(listing, self._desks))
-                continue
             by_account[listing.account].append(listing)
             if len(by_account[listing.account]) >= CHUNK:
                 await self._enqueue(listing.account, by_account.pop(listing.account))
@@ -136,17 +133,3 @@ class Reception:
         for answer in await self._desks[account].ledger.enqueue(listings):
             self.tally.note(answer)
         self.tally.listings += len(listings)
-
-
-def _as_it_is(result: Result) -> Result:
-    return result
-
-
-def _no_account(listing: NewListing, desks: Mapping[str, Desk]) -> BadRecord:
-    return BadRecord(
-        where="the record",
-        listing_id=listing.listing_id,
-        field="account",
-        problem=f"there is no account {shown(listing.account)}",
-        remedy=f"the accounts here are {', '.join(desks)}",
-    )

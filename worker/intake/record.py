@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from config.accounts import DEFAULT
 from worker.core.photo import NewListing, NewPhoto
 from worker.core.request import CAPTURE_TYPE_ALIASES, MODES_WITHOUT_STYLE, Request, canonical_request
 from worker.intake.addresses import BadSource, LocalFiles, canonical_source
@@ -130,7 +131,7 @@ class ListingRecord(BaseModel):
     photos: Annotated[list[Any], Field(min_length=1)]
     partner: _Id = "default"
     priority: Annotated[int, Field(ge=0, le=9)] = 0
-    account: Annotated[_Id, AfterValidator(_account)] = "default"
+    account: Annotated[str, AfterValidator(_account)] | None = None
     metadata: Annotated[_Metadata, Field(default_factory=dict)]
 
 
@@ -180,10 +181,10 @@ def parse_listing(
         photos=tuple(photos.values()),
         partner=listing.partner,
         priority=listing.priority,
-        account=listing.account,
+        account=listing.account or DEFAULT,
         metadata=listing.metadata,
     )
-    return [ParsedListing(listing=new, warnings=tuple(warnings)), *bad]
+    return [ParsedListing(listing=new, warnings=tuple(warnings), where=where, account=listing.account), *bad]
 
 
 def _photo(

@@ -70,10 +70,7 @@ class KataloClient:
 
         Raises ValueError when the key can't stand in a header, or the address is none.
         """
-        key = api_key.strip()
-        if not (key.isascii() and key.isprintable()):
-            message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
-            raise ValueError(message)
+        key = _checked(api_key)
         try:
             base = httpx.URL(base_url)
         except httpx.InvalidURL as error:
@@ -85,6 +82,8 @@ class KataloClient:
         self._headers = {"Authorization": f"Bearer {key}", "Accept": _JSON, "User-Agent": "stagecrew"}
         self._limits = {"connect": connect_s, "pool": connect_s, "read": max(call_s, upload_s), "write": upload_s}
         self._key = key
+        #: Grows with every other key.
+        self.key_number = 0
         self._call_s = call_s
         self._upload_s = upload_s
         self._now = now
@@ -96,6 +95,16 @@ class KataloClient:
     async def __aexit__(self, *_: object) -> None:
         """Close the client."""
         await self.aclose()
+
+    def use_key(self, api_key: str) -> bool:
+        """Send this key from the next call on; False when it is the same. Raises ValueError as the constructor."""
+        key = _checked(api_key)
+        if key == self._key:
+            return False
+        self._key = key
+        self.key_number += 1
+        self._headers["Authorization"] = f"Bearer {key}"
+        return True
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -184,6 +193,7 @@ class KataloClient:
     async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> _Answer:
         """Send once, and return the whole of a 2xx answer. Raises KataloError for everything else."""
         answer = _Answer()
+        key, number = self._key, self.key_number
         trouble: Exception | None = None
         try:
             async with asyncio.timeout(deadline_s):
@@ -201,9 +211,11 @@ class KataloClient:
         if not httpx.codes.is_success(status):
             # What was refused stays refused, even if its reason broke off on the way.
             content = bytes(answer.content)
-            if len(self._key) >= _SHORTEST_KEY:
-                content = content.replace(self._key.encode(), b"***")
-            raise error_from_response(name, status, content, answer.headers, self._now())
+            if len(key) >= _SHORTEST_KEY:
+                content = content.replace(key.encode(), b"***")
+            refusal = error_from_response(name, status, content, answer.headers, self._now())
+            refusal.key_number = number
+            raise refusal
         if answer.too_long:
             raise OutcomeUnknown(name, f"the answer exceeds {MAX_ANSWER_BYTES} bytes", status=status, retryable=True)
         if not answer.complete:
@@ -222,6 +234,14 @@ class KataloClient:
             answer.complete = True
         finally:
             await response.aclose()
+
+
+def _checked(api_key: str) -> str:
+    key = api_key.strip()
+    if not (key.isascii() and key.isprintable()):
+        message = "the API key has characters that no key has; copy KATALO_API_KEY from the Katalo dashboard again"
+        raise ValueError(message)
+    return key
 
 
 def _json(name: str, answer: _Answer, *, as_list: bool = False) -> object:

@@ -79,6 +79,8 @@ class KataloError(Exception):
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self._flagged = flagged
+        #: The client's `key_number` when the call was sent: an answer says nothing of a later key.
+        self.key_number = 0
         seen = f" ({status}{f' {code}' if code else ''})" if status else ""
         super().__init__(f"{request}: {self.message}{seen}" + (f"; {self.remedy}" if self.remedy else ""))
 
@@ -150,7 +152,7 @@ class BadRequest(Refused):
 class Unauthorized(Refused):
     """401: the key is missing, malformed or revoked."""
 
-    remedy = "check KATALO_API_KEY"
+    remedy = "check the key: KATALO_API_KEY, or the one in the accounts file"
 
 
 class Forbidden(Refused):

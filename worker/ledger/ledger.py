@@ -177,7 +177,7 @@ class Ledger:
             for key in keys:
                 pipe.hgetall(f"{self._scripts.root}p:{key}")
             rows = await pipe.execute()
-        return [to_view(key, row) for key, row in zip(keys, rows, strict=True) if row]
+        return [to_view(key, self.account, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
         """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""

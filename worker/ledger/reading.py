@@ -77,8 +77,9 @@ class ListingDetail:
 class Reader:
     """Reads one account's rows."""
 
-    def __init__(self, scripts: Scripts) -> None:
+    def __init__(self, scripts: Scripts, *, account: str) -> None:
         """Read below the account's root."""
+        self._account = account
         self._redis: Any = scripts.redis
         self._root = scripts.root
 
@@ -93,7 +94,7 @@ class Reader:
             return None
         request_json, _, metadata_json = (order or "").partition("\n")
         return PhotoDetail(
-            view=to_view(key, row),
+            view=to_view(key, self._account, row),
             priority=int(row["priority"]),
             request=json.loads(request_json or "{}"),
             metadata=json.loads(metadata_json or "{}"),
@@ -153,7 +154,7 @@ class Reader:
                 for key in some:
                     pipe.hgetall(f"{self._root}p:{key}")
                 rows = await pipe.execute()
-            views += [to_view(key, row) if row else None for key, row in zip(some, rows, strict=True)]
+            views += [to_view(key, self._account, row) if row else None for key, row in zip(some, rows, strict=True)]
         return views
 
 

@@ -63,10 +63,11 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
     )
 
 
-def to_view(key: str, row: Mapping[str, str]) -> PhotoView:
+def to_view(key: str, account: str, row: Mapping[str, str]) -> PhotoView:
     """Return a row as the CLI lists it."""
     return PhotoView(
         key=key,
+        account=account,
         listing_id=row["listing_id"],
         photo_id=row["photo_id"],
         partner=row["partner"],

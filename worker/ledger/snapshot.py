@@ -34,6 +34,7 @@ class PhotoView:
     """One photo as the CLI lists it. Times are milliseconds since the epoch, by Redis's clock."""
 
     key: str
+    account: str = "default"
     listing_id: str
     photo_id: str
     partner: str
@@ -95,3 +96,5 @@ class Snapshot:
     leases: int
     #: Why the account is paused as a whole (revoked key, ended entitlement), or None.
     paused_reason: str | None
+    #: In a picture of several accounts: why some of them are paused while others go on, or None.
+    partly_paused: str | None = None

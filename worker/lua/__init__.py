@@ -4,7 +4,8 @@ One operation is one file. A file may include shared functions by a line `-- inc
 
 The server's script cache is also how a restart is noticed: it is empty after one, so whoever first meets NOSCRIPT marks
 the restart (`worker/lua/restarted.lua`) before anything else is loaded. No script that spends a budget can run between
-a restart and its mark, and nobody has to poll the server's run id.
+a restart and its mark, and nobody has to poll the server's run id. Each account has scripts of its own in that cache
+(their last line names it), for each has to mark the restart for itself.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ def source(package: str, name: str) -> str:
 
 
 @cache
-def _sha(package: str, name: str) -> str:
-    return hashlib.sha1(source(package, name).encode(), usedforsecurity=False).hexdigest()
+def _own(root: str, package: str, name: str) -> tuple[str, str]:
+    """Return an account's own copy of a script, and its digest."""
+    text = f"{source(package, name).rstrip()}\n-- {root}\n"
+    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Scripts:
@@ -47,26 +50,25 @@ class Scripts:
 
     async def call(self, package: str, name: str, args: Sequence[str | int | float | bytes]) -> Any:
         """Run one script and return its reply. Raises `redis.exceptions.RedisError`."""
-        sha = _sha(package, name)
+        text, sha = _own(self.root, package, name)
         try:
             return await self.redis.evalsha(sha, 1, self.root, *args)
         except NoScriptError:
             await self._mark_restart()
-            await self.redis.script_load(source(package, name))
+            await self.redis.script_load(text)
             return await self.redis.evalsha(sha, 1, self.root, *args)
 
     async def load(self, package: str, name: str) -> str:
         """Make sure that a script is in the server's cache, for use in a pipeline; return its digest."""
-        sha = _sha(package, name)
+        text, sha = _own(self.root, package, name)
         if not (await self.redis.script_exists(sha))[0]:
             await self._mark_restart()
-            await self.redis.script_load(source(package, name))
+            await self.redis.script_load(text)
         return sha
 
     async def _mark_restart(self) -> None:
         """Hold all budgets for as long as the server may have forgotten grants, once for each restart."""
-        text = source("worker.lua", "restarted")
-        sha = _sha("worker.lua", "restarted")
+        text, sha = _own(self.root, "worker.lua", "restarted")
         if not (await self.redis.script_exists(sha))[0]:
             await self.redis.eval(text, 1, self.root, self._forgets_ms)
             await self.redis.script_load(text)

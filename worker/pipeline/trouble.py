@@ -47,6 +47,8 @@ async def from_api(services: Services, photo: Photo, route: Route, error: Katalo
         pause_ms = services.rules.scaled(max(retry_after_ms, ROUTE_PAUSE_MS))
         await services.admission.refused(route.value, pause_ms, in_flight=error.in_flight)
         logger.warning("api refused a call", extra={"route": route.value, "photo": label(photo), "code": code})
+    elif trouble.cause is Cause.ACCOUNT and await services.key_was_replaced(error.key_number):
+        logger.warning("api refused a key that is replaced by now", extra={"photo": label(photo), "code": code})
     elif trouble.cause is Cause.ACCOUNT:
         pause_ms = services.rules.scaled(max(retry_after_ms, ACCOUNT_PAUSE_MS))
         await services.admission.refused("account", pause_ms, reason=str(error))

@@ -117,7 +117,7 @@ def api(route: str, handler: Handler, *, write: bool = False) -> Callable[[Reque
         try:
             if faults.api_down:
                 raise Refusal("unavailable", "the API is down")  # noqa: TRY301 - an answer, not an error
-            if request.headers.get("authorization") != f"Bearer {sandbox.config.api_key}":
+            if request.headers.get("authorization") != f"Bearer {faults.reissued_key or sandbox.config.api_key}":
                 raise Refusal("unauthorized", "missing or unknown API key")  # noqa: TRY301
             if sandbox.chance("errors_500", faults.errors_500):
                 raise Refusal("internal_error", "something went wrong")  # noqa: TRY301

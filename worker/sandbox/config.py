@@ -38,6 +38,8 @@ class Faults:
     slow_ms: int = 0
     #: Every API call answers 503.
     api_down: bool = False
+    #: The key was revoked and this one issued in its place; empty: it was not.
+    reissued_key: str = ""
     #: Errors come as HTML instead of the envelope.
     not_envelope: bool = False
     #: Webhooks that are not delivered, delivered twice, delivered after those of later jobs, or minutes late.

@@ -13,7 +13,7 @@ from worker.cli.following import PAUSED_S, REDIS_AWAY_S, Ending, follow
 from worker.cli.journal import Journal
 from worker.cli.progress import Lines, Picture, plain_line
 from worker.cli.summary import exit_code, summary
-from worker.cli.tracker import Tracker
+from worker.cli.tracker import PhotoName, Tracker
 from worker.core.events import FAILED, LISTING_COMPLETED, STAGED
 from worker.core.identity import fingerprint
 from worker.core.photo import Stage
@@ -244,7 +244,7 @@ class TestSummary:
     def test_outputs_that_were_found_in_the_store_count_as_staged_before(self):
         tracker = tracking(("a", *NEW))
         tracker.event(message(STAGED, "L", "a"))
-        tracker.staged_earlier([("L", "a")])
+        tracker.staged_earlier([PhotoName("L", "a")])
         lines = summary(tracker, Ending.ALL_ENDED, elapsed_s=1, bad_records=0)
         assert lines == ["nothing was staged again: 1 photo was already staged"]
 

@@ -29,7 +29,8 @@ URL, SECRET = "https://hooks.example.com", "hush"
     ],
 )
 def test_the_doctor_looks_whether_address_and_secret_go_together(given, mark, said):
-    findings = checks.webhooks(load_settings(given))
+    settings = load_settings(given)
+    findings = checks.webhooks(settings.webhook_public_url, has_secret=bool(settings.webhook_secrets))
     assert [finding.mark for finding in findings] == ([mark] if mark else [])
     assert said in "".join(map(str, findings))
     assert SECRET not in "".join(map(str, findings))

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.app.defaults import DEFAULTS
 from kombu.transport.redis import Channel
 
-from config.celeryconfig import celery_settings
+from config.celeryconfig import celery_settings, queue_of
 from config.settings import load_settings
 
 FLOWER = Path(__file__).parents[3] / "config" / "flowerconfig.py"
@@ -56,3 +56,17 @@ def test_flower_with_a_password_asks_for_it(tmp_path: Path, monkeypatch: pytest.
     settings = runpy.run_path(str(FLOWER))
     assert settings["basic_auth"] == ["me:secret"]
     assert "address" not in settings
+
+
+def test_each_account_has_a_queue_and_threads_of_its_own(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text('{"accounts": {"north": {"api_key": "n"}, "south": {"api_key": "s"}}}')
+    environ = {"STAGECREW_ACCOUNTS_FILE": str(accounts), "STAGECREW_HANDS": "9"}
+    found = celery_settings(load_settings(environ))
+    routed = {queue.name: (queue.exchange.name, queue.routing_key) for queue in found["task_queues"]}
+    names = ("stagecrew", "stagecrew-north", "stagecrew-south", "stagecrew.enqueue", "celery")
+    assert routed == {name: (name, name) for name in names}, "no queue gets another's messages"
+    assert [queue_of(name) for name in ("default", "north")] == ["stagecrew", "stagecrew-north"]
+    assert found["worker_concurrency"] == 18
+    many = load_settings(environ | {"STAGECREW_HANDS": "900"})
+    assert celery_settings(many)["worker_concurrency"] == 1000

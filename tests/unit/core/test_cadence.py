@@ -75,11 +75,11 @@ def test_the_share_uses_up_the_read_budget() -> None:
 @pytest.mark.parametrize(
     ("age_ms", "read_before_ms", "planned_ms", "learnt"),
     [
-        (40_000, None, 39_000, 38_304),
-        (40_000, None, None, 38_304),
-        (40_000, None, 20_000, None),
+        (40_000, None, 39_000, 33_635),
+        (40_000, None, None, 33_635),
+        (40_000, None, 19_000, None),
         (40_000, 38_000, 1_000, 39_000),
-        (40_000, 20_000, 39_000, None),
+        (40_000, 19_000, 39_000, None),
     ],
 )
 def test_an_end_is_learnt_from_the_reads_around_it_unless_they_are_far_apart(

@@ -38,9 +38,9 @@ class Door:
         body = event if isinstance(event, bytes) else json.dumps(event).encode()
         return self.http.post(path, content=body, headers={"x-katalo-signature": sign(body, secret)} | (headers or {}))
 
-    def counts(self) -> dict[str, int]:
-        """Return the webhooks so far, by outcome."""
-        found: Any = self.redis.hgetall("sc1:{default}:webhooks")
+    def counts(self, account: str = "default") -> dict[str, int]:
+        """Return the webhooks of an account so far, by outcome."""
+        found: Any = self.redis.hgetall(f"sc1:{{{account}}}:webhooks")
         return {name: int(number) for name, number in found.items()}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from config.intake import Tokens
 from config.settings import SettingsError, load_settings
-from config.tokens import Tokens
 
 GOOD = "0123456789abcdef"
 

@@ -1,6 +1,7 @@
-"""Bearer tokens of the HTTP intake: only their SHA-256 is kept, and a candidate is compared in constant time.
+"""What the settings of intake from the network are made of: bearer tokens, and a folder that messages may name.
 
-A token is never in a repr, a log or a settings dump, because nothing here holds it after it was read.
+Of a token only its SHA-256 is kept, and a candidate is compared in constant time. It is never in a repr, a log or a
+settings dump, because nothing here holds it after it was read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,10 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator
 
 #: Shorter ones can be guessed; `openssl rand -hex 32` prints 64.
 LEAST_CHARACTERS: Final = 16
@@ -45,6 +49,23 @@ class Tokens:
         found = _digest(candidate)
         fitting = [hmac.compare_digest(found, digest) for digest in self.digests]
         return any(fitting)
+
+
+def _read(value: object) -> object:
+    return Tokens.of(value) if isinstance(value, str) else value
+
+
+def _absolute(value: Path) -> Path:
+    if not value.is_absolute():
+        message = "it must be an absolute path, the same on every worker"
+        raise ValueError(message)
+    return value
+
+
+#: Written as a text with commas.
+TokensGiven = Annotated[Tokens, BeforeValidator(_read)]
+#: A folder that is the same for every process, whatever its working folder is.
+AbsoluteFolder = Annotated[Path, AfterValidator(_absolute)]
 
 
 def _digest(token: str) -> bytes:

@@ -1,0 +1,140 @@
+"""One account's part of a worker process: its services, its batches, its dispatcher, and the watch on its key.
+
+It fails and recovers by itself: services that do not open are tried again, and a loop that ends is begun again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from worker.core.photo import StepName
+from worker.dispatch.dispatcher import Dispatcher, Publish
+from worker.pipeline.batch import Batches
+from worker.services import Services, open_services
+
+if TYPE_CHECKING:
+    from config.rotation import LiveAccounts
+    from config.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: How often the files that hold keys are looked at, in seconds.
+WATCH_S: Final = 2.0
+#: The pause before services that did not open, or a loop that ended, are tried again, in seconds.
+AGAIN_S: Final = 5.0
+
+
+class Serving:
+    """Serves one account until it is told to stop."""
+
+    def __init__(self, settings: Settings, *, name: str, live: LiveAccounts, publish: Publish, alone: bool) -> None:
+        """Open nothing yet. `settings`: the account's; `alone`: it is the only one, and its troubles are all."""
+        self.account = settings.origin.account
+        self._settings = settings
+        self._name = name
+        self._live = live
+        self._publish = publish
+        self._alone = alone
+        #: Set when its services have opened, or have not.
+        self.tried = asyncio.Event()
+        self.trouble: Exception | None = None
+        self._batches: Batches | None = None
+        self._dispatcher: Dispatcher | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether batches can be run."""
+        return self._batches is not None
+
+    def drain(self) -> None:
+        """Take no new work and let somebody else lead."""
+        if self._dispatcher is not None:
+            self._dispatcher.drain()
+
+    async def run(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
+        """Run one step for leased photos (key, token, label); return what became of each, by label."""
+        self._name_account()
+        assert self._batches is not None
+        return await self._batches.run(step, leases)
+
+    async def live(self, stopping: asyncio.Event) -> None:
+        """Serve until `stopping`; an account whose services don't open is tried again, but for an only one."""
+        self._name_account()
+        while not stopping.is_set():
+            try:
+                async with open_services(self._settings, live=self._live) as services:
+                    await self._serve(services, stopping)
+            except Exception as error:
+                self.trouble = error
+                if not self._alone:
+                    logger.exception("account not served", extra={"account": self.account})
+            self._batches = self._dispatcher = None
+            self.tried.set()
+            if self._alone:
+                return
+            await _within(stopping, AGAIN_S)
+
+    async def _serve(self, services: Services, stopping: asyncio.Event) -> None:
+        batches = Batches(services, lease_s=self._settings.lease_s)
+        dispatcher = Dispatcher(
+            services.account,
+            name=self._name,
+            hands=self._settings.hands,
+            busy=lambda: batches.busy,
+            publish=self._publish,
+        )
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "renew": batches.renew_for_ever,
+            "dispatch": dispatcher.run,
+            "heartbeat": dispatcher.beat_for_ever,
+            "key": lambda: _watch_key(services),
+        }
+        self._batches, self._dispatcher = batches, dispatcher
+        self.tried.set()
+        tasks = [asyncio.create_task(_kept_going(name, loop), name=name) for name, loop in loops.items()]
+        await stopping.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _name_account(self) -> None:
+        """Let the account stand in everything that is logged from here on, where there are several."""
+        if not self._alone:
+            structlog.contextvars.bind_contextvars(account=self.account)
+
+
+async def _watch_key(services: Services) -> None:
+    """Take a changed key over within seconds."""
+    while True:
+        await asyncio.sleep(WATCH_S)
+        try:
+            await services.key_renewed()
+        except RedisError as error:
+            # The new key is in use; the pause, if there is one, runs out by itself.
+            logger.warning("the pause was not ended", extra={"reason": type(error).__name__})
+
+
+async def _kept_going(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop until it ends by itself; one that fails is begun again."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            logger.exception("a loop of the worker failed and is begun again", extra={"loop": name})
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+
+
+async def _within(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return
