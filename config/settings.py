@@ -99,7 +99,8 @@ class Settings(BaseSettings):
     source_mode: Literal["auto", "upload", "url"] = Field(
         default="auto",
         description="How sources reach the API: `upload` sends their bytes, `url` lets the API fetch public "
-        "https sources that are not signed, `auto` uploads.",
+        "https sources that are not signed, `auto` does so while its budget for fetches is free and uploads otherwise, "
+        "also what the API could not fetch.",
     )
     accounts_file: Path | None = Field(
         default=None, description="File of several Katalo organisations, TOML or JSON: see [accounts](accounts.md)."

@@ -10,7 +10,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from worker.flow.admission import Admission
 from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatching
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
 from worker.katalo.keyring import Keyring
@@ -82,6 +83,8 @@ class Services:
     #: Photos that wait for a slot, as the latest batch was told.
     waiting: int = 0
     _silent: tuple[float, bool] = (float("-inf"), False)
+    #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
+    unfetchable: set[str | None] = field(default_factory=set)
 
     @property
     def ledger(self) -> Ledger:
@@ -170,8 +173,11 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)
+    cadence = Cadence(scripts, limits, speed=settings.speed)
+    weights = settings.partner_weights
     ledger = Ledger(
         scripts,
+        prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
         stream=stream_of(settings),
@@ -179,7 +185,6 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
-    cadence = Cadence(scripts, limits, speed=settings.speed)
     dispatching = Dispatching(
         scripts,
         limits,

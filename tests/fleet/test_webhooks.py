@@ -71,7 +71,7 @@ def gateway_of() -> Iterator[Callable[[Fleet], Gateway]]:
     yield build
     for gateway in made:
         if gateway.process is not None:
-            stop(gateway.process, within_s=20)
+            assert stop(gateway.process, within_s=20) == 0, "it ends in order when it is told to"
 
 
 def test_three_hundred_photos_are_staged_by_lossy_webhooks_and_a_gateway_killed_in_mid_run(

@@ -20,6 +20,7 @@ from worker.flow.admission import Admission, Granted, Stale, Wait
 from worker.flow.cadence import Cadence
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
 from worker.flow.limits import Budget, Limits
+from worker.flow.outlook import Prospects
 from worker.katalo.models import Output
 from worker.katalo.notice import COMPLETED, Notice
 from worker.ledger.inbox import Inbox, Outcome
@@ -58,8 +59,10 @@ class Account:
         reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
         budgets[Route.INGEST_READS] = reads
         self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
+        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.ledger = Ledger(
             scripts,
+            prospects=Prospects(scripts, self.cadence, weights=self.weights, speed=1),
             account=self.name,
             limits=self.limits,
             stream=STREAM,
@@ -69,7 +72,6 @@ class Account:
         )
         self.inbox = Inbox(scripts, max_kept=self.max_kept)
         self.admission = Admission(scripts, self.limits)
-        self.cadence = Cadence(scripts, self.limits, speed=1)
         self.dispatching = Dispatching(
             scripts,
             self.limits,

@@ -10,6 +10,7 @@ from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
+from worker.cli.forecast import forecast
 from worker.cli.gateway import gateway
 from worker.cli.replay import replay
 from worker.cli.run import run
@@ -27,7 +28,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, enqueue, status, watch, worker, gateway, sandbox, doctor, failed, replay):
+for _command in (run, enqueue, status, watch, forecast, worker, gateway, sandbox, doctor, failed, replay):
     app.command(epilog=EPILOG)(_command)
 
 

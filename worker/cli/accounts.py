@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 import typer
 
 from worker.cli import exits
-from worker.cli.doors import LedgerPort, doors_of, no_redis, reachable, settings_of
+from worker.cli.doors import AccountPort, LedgerPort, doors_of, no_redis, reachable, settings_of
 from worker.cli.terminal import stop
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def routes_of(settings: Settings) -> Routes:
 
 
 def with_ledgers(
-    context: typer.Context, account: str | None, work: Callable[[Mapping[str, LedgerPort]], Awaitable[T]]
+    context: typer.Context, account: str | None, work: Callable[[Mapping[str, AccountPort]], Awaitable[T]]
 ) -> T:
     """Run `work` on the open ledgers of the accounts that are meant, by name; troubles end the command with a line."""
     from redis.exceptions import RedisError  # noqa: PLC0415 - as above
@@ -66,7 +66,7 @@ async def _opened(
     context: typer.Context,
     settings: Settings,
     names: Iterable[str],
-    work: Callable[[Mapping[str, LedgerPort]], Awaitable[T]],
+    work: Callable[[Mapping[str, AccountPort]], Awaitable[T]],
 ) -> T:
     async with contextlib.AsyncExitStack() as stack:
         return await work(await open_ledgers(stack, doors_of(context).open_ledger, settings, names))
@@ -74,10 +74,10 @@ async def _opened(
 
 async def open_ledgers(
     stack: contextlib.AsyncExitStack,
-    open_ledger: Callable[[Settings], contextlib.AbstractAsyncContextManager[LedgerPort]],
+    open_ledger: Callable[[Settings], contextlib.AbstractAsyncContextManager[AccountPort]],
     settings: Settings,
     names: Iterable[str],
-) -> dict[str, LedgerPort]:
+) -> dict[str, AccountPort]:
     """Open the ledgers of accounts for as long as `stack` lasts."""
     from config.accounts import settings_for  # noqa: PLC0415 - as above
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.cli.checks import Finding
     from worker.core.photo import NewListing, Stage
+    from worker.flow.outlook import Prospect
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
 
 
@@ -54,8 +55,15 @@ class LedgerPort(Protocol):
         """Return completion messages after a stream id."""
 
 
+class AccountPort(LedgerPort, Protocol):
+    """What the CLI needs of one account's ledger besides."""
+
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+
+
 @contextlib.asynccontextmanager
-async def _open_ledger(settings: Settings) -> AsyncIterator[LedgerPort]:
+async def _open_ledger(settings: Settings) -> AsyncIterator[AccountPort]:
     from worker.services import open_ledger  # noqa: PLC0415 - half a second that `--help` must not pay
 
     async with open_ledger(settings) as ledger:
@@ -79,7 +87,7 @@ class Doors:
     """Where a command gets its settings, its ledger, and what there is to say of the ledger's server."""
 
     load_settings: Callable[[], Settings] = _load_settings
-    open_ledger: Callable[[Settings], AbstractAsyncContextManager[LedgerPort]] = _open_ledger
+    open_ledger: Callable[[Settings], AbstractAsyncContextManager[AccountPort]] = _open_ledger
     check_redis: Callable[[Settings], Awaitable[list[Finding]]] = _check_redis
 
 

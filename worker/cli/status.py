@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from worker.cli import exits
 from worker.cli.accounts import AccountOption, Ledgers, with_ledgers
-from worker.cli.doors import LedgerPort, jsonable
+from worker.cli.doors import AccountPort, jsonable
 from worker.cli.terminal import console, say, stop
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from worker.flow.outlook import Prospect
     from worker.ledger.snapshot import Snapshot
+
+    #: An account's picture, and what its photos that wait may expect.
+    Look: TypeAlias = tuple[Snapshot, Prospect]
 
 
 def status(
@@ -35,20 +39,31 @@ def status(
         _photos(context, account, listing, photo, as_json=as_json)
         return
 
-    async def work(ledgers: Mapping[str, LedgerPort]) -> list[Snapshot]:
-        return [await ledger.snapshot() for ledger in ledgers.values()]
-
-    snapshots = with_ledgers(context, account, work)
+    looks = with_ledgers(context, account, look)
     if as_json:
-        say(json.dumps(jsonable(snapshots[0] if len(snapshots) == 1 else {"accounts": snapshots})))
+        found = [_as_json(snapshot, prospect) for snapshot, prospect in looks]
+        say(json.dumps(found[0] if len(found) == 1 else {"accounts": found}))
     else:
-        console().print(overviews(snapshots))
+        console().print(overviews(looks))
 
 
-def overviews(snapshots: Sequence[Snapshot]) -> RenderableType:
+async def look(ledgers: Mapping[str, AccountPort]) -> list[Look]:
+    """Return the accounts' pictures, and what their photos that wait may expect."""
+    return [(await ledger.snapshot(), await ledger.prospect()) for ledger in ledgers.values()]
+
+
+def _as_json(snapshot: Snapshot, prospect: Prospect) -> dict[str, Any]:
+    found = jsonable(snapshot)
+    assert isinstance(found, dict)
+    outlooks = {partner: {"share": one.share, "done_ms": one.done_ms} for partner, one in prospect.partners().items()}
+    return {**found, "outlooks": outlooks}
+
+
+def overviews(looks: Sequence[Look]) -> RenderableType:
     """Return one account whole, or several with a line each."""
-    if len(snapshots) == 1:
-        return overview(snapshots[0])
+    if len(looks) == 1:
+        return overview(*looks[0])
+    snapshots = [snapshot for snapshot, _ in looks]
     from rich.console import Group  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 
@@ -73,18 +88,26 @@ def notes(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def overview(snapshot: Snapshot) -> RenderableType:
+def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
     """Return the account as people read it."""
     from rich.console import Group  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 
-    from worker.cli.tables import budget_table, partner_table, stage_table, worker_table  # noqa: PLC0415
+    from worker.cli.tables import (  # noqa: PLC0415
+        budget_table,
+        outlook_table,
+        partner_table,
+        stage_table,
+        worker_table,
+    )
 
     lines = [f"account {snapshot.account}: slots {snapshot.slots_used}/{snapshot.slots_cap}, {snapshot.leases} at work"]
     lines += notes(snapshot)
     parts: list[RenderableType] = [Text("\n".join(lines)), "", stage_table(snapshot), "", budget_table(snapshot)]
     if snapshot.partners:
         parts += ["", partner_table(snapshot)]
+    if prospect.waiting:
+        parts += ["", outlook_table(prospect)]
     if snapshot.workers:
         parts += ["", worker_table(snapshot)]
     return Group(*parts)

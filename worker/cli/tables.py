@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from config.accounts import DEFAULT
-from worker.cli.terminal import harmless
+from worker.cli.terminal import duration, harmless
 from worker.core.photo import Stage
+from worker.flow.outlook import Prospect
 from worker.ledger.snapshot import PhotoView, Snapshot
 
 #: Routes as people call them.
@@ -71,6 +72,18 @@ def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
         _row(table, partner, *(f"{_sum(stages, group):,}" for group in _GROUPS))
     if len(by_size) > limit:
         _row(table, f"({len(by_size) - limit} more)")
+    return table
+
+
+def outlook_table(prospect: Prospect, *, limit: int = 20) -> Table:
+    """Return what each partner that waits may expect, those that are done last first."""
+    table = _table("partner", ">waiting", ">share now", ">done in")
+    outlooks = sorted(prospect.partners().items(), key=lambda item: -item[1].done_ms)
+    for partner, outlook in outlooks[:limit]:
+        waiting = sum(some.photos for some in prospect.waiting if some.partner == partner)
+        _row(table, partner, f"{waiting:,}", f"{outlook.share:.0%}", duration(outlook.done_ms / 1000))
+    if len(outlooks) > limit:
+        _row(table, f"({len(outlooks) - limit} more)")
     return table
 
 

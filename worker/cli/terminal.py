@@ -47,9 +47,11 @@ def count(number: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people read it: `0:42`, `12:05`, `3:07:09`."""
+    """Return a length of time as people read it: `0:42`, `12:05`, `3:07:09`, `13 d 21 h`."""
     whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
+    if hours >= 48:  # noqa: PLR2004 - two days
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.accounts import AccountOption, with_ledgers
-from worker.cli.doors import LedgerPort, jsonable
+from worker.cli.doors import AccountPort, jsonable
 from worker.cli.terminal import console, say
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def watch(
         with_ledgers(context, account, lambda ledgers: _live(ledgers, interval, times))
 
 
-async def _lines(ledgers: Mapping[str, LedgerPort], interval_s: float, times: int | None, *, as_json: bool) -> None:
+async def _lines(ledgers: Mapping[str, AccountPort], interval_s: float, times: int | None, *, as_json: bool) -> None:
     shown, looks = dict[str, str](), 0
     while times is None or looks < times:
         for name, ledger in ledgers.items():
@@ -48,15 +48,15 @@ async def _lines(ledgers: Mapping[str, LedgerPort], interval_s: float, times: in
             await asyncio.sleep(interval_s)
 
 
-async def _live(ledgers: Mapping[str, LedgerPort], interval_s: float, times: int | None) -> None:
+async def _live(ledgers: Mapping[str, AccountPort], interval_s: float, times: int | None) -> None:
     from rich.live import Live  # noqa: PLC0415 - `--help` must not wait for it
 
-    from worker.cli.status import overviews  # noqa: PLC0415
+    from worker.cli.status import look, overviews  # noqa: PLC0415
 
     looks = 0
     with Live(console=console(), auto_refresh=False, screen=times is None) as live:
         while times is None or looks < times:
-            live.update(overviews([await ledger.snapshot() for ledger in ledgers.values()]), refresh=True)
+            live.update(overviews(await look(ledgers)), refresh=True)
             looks += 1
             if looks != times:
                 await asyncio.sleep(interval_s)

@@ -57,7 +57,7 @@ def after_trouble(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
     if photo.stage is Stage.GENERATING:
         return _after_read(photo, trouble, jitter=jitter, rules=rules)
     if trouble.cause is Cause.NOT_THERE and photo.stage is Stage.INGESTING:
-        return _ingest_again(photo, trouble)
+        return ingest_again(photo, trouble)
     if trouble.cause in {Cause.REJECTED, Cause.SOURCE, Cause.CONFLICT, Cause.NOT_THERE, Cause.ASSET_GONE}:
         return fail(trouble.code, trouble.message)
     return _retry(photo, trouble, jitter=jitter, rules=rules)
@@ -91,13 +91,28 @@ def uncertain(trouble: Trouble, *, release_slot: bool = False) -> Step:
     )
 
 
+def ingest_again(photo: Photo, trouble: Trouble) -> Step:
+    """Return what takes the source in anew under new keys; the end of the photo when that was tried before."""
+    if photo.ingest_try >= MAX_INGEST_TRIES:
+        return fail(trouble.code, trouble.message, release_slot=True)
+    return Step(
+        ending=Ending.GO,
+        stage=Stage.ACCEPTED,
+        fields={"ingest_try": str(photo.ingest_try + 1), "create_try": str(photo.create_try + 1)},
+        drop=(*INTENT_FIELDS, "ingest_id", "source_asset_id"),
+        release_slot=True,
+        error_code=trouble.code,
+        error_message=trouble.message,
+    )
+
+
 def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
     sent_ms = photo.sent_ms if photo.sent_ms is not None else photo.now_ms
     if trouble.cause is Cause.CONFLICT:
         return uncertain(trouble)
     if trouble.cause in {Cause.ASSET_GONE, Cause.NOT_THERE}:
         # After an unanswered send a job may exist all the same, so nothing is created by ourselves.
-        return _ingest_again(photo, trouble) if photo.stage is Stage.INGESTED else uncertain(trouble)
+        return ingest_again(photo, trouble) if photo.stage is Stage.INGESTED else uncertain(trouble)
     if trouble.cause is Cause.REJECTED:
         return fail(trouble.code, trouble.message, release_slot=True)
     if trouble.refused and photo.stage is Stage.INGESTED:
@@ -130,20 +145,6 @@ def _after_read(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) 
         ending=Ending.RETRY,
         stage=Stage.GENERATING,
         delay_ms=_backoff(photo, trouble, jitter=jitter, rules=rules),
-        error_code=trouble.code,
-        error_message=trouble.message,
-    )
-
-
-def _ingest_again(photo: Photo, trouble: Trouble) -> Step:
-    if photo.ingest_try >= MAX_INGEST_TRIES:
-        return fail(trouble.code, trouble.message, release_slot=True)
-    return Step(
-        ending=Ending.GO,
-        stage=Stage.ACCEPTED,
-        fields={"ingest_try": str(photo.ingest_try + 1), "create_try": str(photo.create_try + 1)},
-        drop=(*INTENT_FIELDS, "ingest_id", "source_asset_id"),
-        release_slot=True,
         error_code=trouble.code,
         error_message=trouble.message,
     )

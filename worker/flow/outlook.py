@@ -18,7 +18,7 @@ UNSEEN_JOB_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
-    """The account's prospects. Times are in ms of the API's clock."""
+    """The account's prospects. Times are in ms of the fleet's clock, which is the one on the wall."""
 
     rates: Rates
     #: Whether the job's time was learnt from jobs that ended, or is assumed.
@@ -74,9 +74,9 @@ class Prospects:
         return Prospect(
             rates=Rates(
                 in_flight=limits.in_flight,
-                creates_a_ms=creates.count / ((creates.window_ms - limits.guard_ms) * self._speed),
-                sources_a_ms=sources.count / ((sources.window_ms - limits.guard_ms) * self._speed),
-                job_ms=jobs.mean_ms() * self._speed if jobs.known else UNSEEN_JOB_MS,
+                creates_a_ms=creates.count / (creates.window_ms - limits.guard_ms),
+                sources_a_ms=sources.count / (sources.window_ms - limits.guard_ms),
+                job_ms=jobs.mean_ms() if jobs.known else UNSEEN_JOB_MS / self._speed,
             ),
             learnt=jobs.known,
             waiting=tuple(

@@ -6,7 +6,7 @@
 | 400 | signed, but no JSON object | nothing: it would be the same again |
 | 401 | no secret of any account signed it | nothing; it is counted, and polling makes up for it |
 | 413 | larger than a webhook can be; the rest is not read | nothing |
-| 503 | Redis is away, no secret is set, or any trouble of ours | send it again |
+| 503 | Redis is away, no secret is set, any trouble of ours, or the body came too slowly | send it again |
 
 The signature is checked over the raw bytes, in constant time, before anything is parsed. It decides whose webhook it
 is: the account in the path is only where the search begins, so that a wrong or stale path loses nothing.
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 HEADER: Final = "x-katalo-signature"
 #: Webhooks are small and made for correlation (contract, section 6); a few signed URLs are some thousand bytes.
 MAX_BYTES: Final = 256 * 1024
+#: Until a body must have come, in seconds: a sender that dribbles holds nothing for ever.
+BODY_S: Final = 20.0
 #: Until storing counts as failed, in seconds: the sender's patience is unknown, and it sends again.
 STORE_S: Final = 4.0
 #: Webhooks that are being stored at once: each takes a connection to Redis.
@@ -46,16 +48,17 @@ AT_ONCE: Final = 32
 #: Refusals are logged at most this often, in seconds: whoever sends forged ones does not fill the log.
 LOG_S: Final = 10.0
 _AGAIN: Final = {"Retry-After": "5"}
-#: What is left of a body that is too large is not read, so the connection can't be used again.
+#: What is left of a body that is too large or too slow is not read, so the connection can't be used again.
 _CLOSE: Final = {"Connection": "close"}
 
 
 class Webhooks:
     """The route's state: how many are being stored, and when a refusal was last logged."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Nothing is opened."""
+    def __init__(self, gateway: Gateway, *, body_s: float = BODY_S) -> None:
+        """Nothing is opened. `body_s`: until a body must have come."""
         self._gateway = gateway
+        self._body_s = body_s
         self._storing = asyncio.Semaphore(AT_ONCE)
         self._logged_s = float("-inf")
         self._unlogged = 0
@@ -75,7 +78,11 @@ class Webhooks:
 
     async def _answer(self, request: Request) -> Response:
         named = request.path_params.get("account", DEFAULT)
-        body = await _body(request)
+        try:
+            async with asyncio.timeout(self._body_s):
+                body = await _body(request)
+        except TimeoutError:
+            return _refusal(503, f"the body did not come within {self._body_s:g} s", _AGAIN | _CLOSE)
         if body is None:
             await self._count(named, Outcome.TOO_LARGE)
             return _refusal(413, f"a webhook has at most {MAX_BYTES} bytes", _CLOSE)

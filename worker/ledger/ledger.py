@@ -18,6 +18,7 @@ from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
+from worker.flow.outlook import Prospect, Prospects
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
@@ -53,6 +54,7 @@ class Ledger:
         *,
         account: str,
         limits: Limits,
+        prospects: Prospects,
         stream: str,
         stream_length: int,
         retention_ms: int,
@@ -66,6 +68,7 @@ class Ledger:
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
         self._limits = limits
+        self._prospects = prospects
         self._stream = stream
         self._stream_length = stream_length
         self._retention_ms = retention_ms
@@ -183,6 +186,10 @@ class Ledger:
         """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
         entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
+
+    async def prospect(self) -> Prospect:
+        """Return what the photos that wait may expect."""
+        return await self._prospects.read()
 
     async def snapshot(self) -> Snapshot:
         """Return the whole account in one consistent picture."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from worker.core.decide import after_trouble, fail
+from worker.core.decide import after_trouble, fail, ingest_again
 from worker.core.durations import observed_ms
 from worker.core.identity import source_key
 from worker.core.photo import Photo, Stage
@@ -40,12 +41,32 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
             return _already_staged(earlier)
         if earlier is not None:
             return _already_paid(earlier)
-    by_url = services.source_mode == "url" and services.sources.is_public_https(photo.request.source)
     try:
-        return await (_by_url if by_url else _by_upload)(services, photo)
+        if services.source_mode == "url" and services.sources.is_public_https(photo.request.source):
+            return await _by_url(services, photo)
+        if _may_be_fetched(services, photo):
+            fetched = await _by_url(services, photo)
+            if fetched.ending is not Ending.BACKLOG:
+                return fetched
+        return await _by_upload(services, photo)
     except KataloError as error:
         trouble = await from_api(services, photo, Route.SOURCE_ASSETS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+
+
+def _may_be_fetched(services: Services, photo: Photo) -> bool:
+    """Say whether `auto` lets the API fetch the source, if its budget for that is free: at the first try only.
+
+    The address must last, and the API must have been able to fetch from its host so far.
+    """
+    source = photo.request.source
+    first = photo.attempt == 0 and photo.ingest_try == 0
+    return (
+        services.source_mode == "auto"
+        and first
+        and services.sources.is_public_https(source)
+        and urlsplit(source).hostname not in services.unfetchable
+    )
 
 
 async def _by_upload(services: Services, photo: Photo) -> Step:
@@ -106,6 +127,8 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
     if ingest.state == "failed":
         code = ingest.failure.code if ingest.failure else None
         message = ingest.failure.message if ingest.failure else None
+        if kind == INGEST_KINDS[True] and services.source_mode == "auto" and photo.ingest_try == 0:
+            return _upload_instead(services, photo, message or ingest.status_text)
         return fail(code or "ingest_failed", message or f"the API could not take the source in ({ingest.status_text})")
     if photo.stage is Stage.INGESTING and age_ms > services.rules.scaled(services.ingest_deadline_ms):
         message = f"the ingest was not ready after {age_ms * services.rules.speed / 1000:.0f} s"
@@ -118,6 +141,13 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
     fields["read_ms"] = str(photo.now_ms)
     delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
+
+
+def _upload_instead(services: Services, photo: Photo, reason: str) -> Step:
+    """Return what follows when the API could not fetch a source: our own bytes, for this host from now on."""
+    services.unfetchable.add(urlsplit(photo.request.source).hostname)
+    trouble = Trouble(cause=Cause.NOT_THERE, code="not_fetched", message=f"the API could not fetch it ({reason})")
+    return ingest_again(photo, trouble)
 
 
 async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int) -> int | None:

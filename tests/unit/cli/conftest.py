@@ -16,9 +16,11 @@ from config.settings import Settings, load_settings
 from worker.cli import app
 from worker.cli.checks import Finding, ok
 from worker.cli.doors import Doors
+from worker.core.forecast import Rates, Waiting
 from worker.core.identity import fingerprint, photo_key
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
 from worker.core.request import Request
+from worker.flow.outlook import Prospect
 from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
 
 
@@ -38,6 +40,11 @@ def snapshot(**changes: Any) -> Snapshot:
         paused_reason=None,
     )
     return replace(plain, **changes)
+
+
+def prospect(*waiting: Waiting) -> Prospect:
+    rates = Rates(in_flight=50, creates_a_ms=0.002, sources_a_ms=0.002, job_ms=50_000)
+    return Prospect(rates=rates, learnt=True, waiting=waiting, weights={})
 
 
 def view(listing_id: str, photo_id: str, stage: Stage, **changes: Any) -> PhotoView:
@@ -73,6 +80,7 @@ class FakeLedger:
 
     views: list[PhotoView] = field(default_factory=list)
     picture: Snapshot = field(default_factory=snapshot)
+    expected: Prospect = field(default_factory=prospect)
     messages: list[tuple[str, str]] = field(default_factory=list)
     replayed: list[tuple[list[str], bool]] = field(default_factory=list)
     down: bool = False
@@ -95,6 +103,10 @@ class FakeLedger:
     async def snapshot(self) -> Snapshot:
         self._answer()
         return self.picture
+
+    async def prospect(self) -> Prospect:
+        self._answer()
+        return self.expected
 
     async def photos(self, stage: Stage, *, limit: int = 100) -> list[PhotoView]:
         self._answer()
