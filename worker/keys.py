@@ -24,6 +24,9 @@ The scripts get the root as their declared key and build the others from it: one
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
 | `intake` | hash | what came in over the network so far, by door | lasting |
 | `paused_reason` | string | why the account is paused | twice the pause |
+| `remaking` | sorted set | photos that wait for another picture, since when (ms) | lasting |
+| `paused` | hash | the account's and partners' pauses by people: since when, why, by whom | until resumed |
+| `paused_listings` | hash | the same of listings, by their keys | until resumed |
 | `boot` | string | until when budgets count as spent (ms) | lasting |
 | `durations:<kind>` | hash | how long jobs of a kind run | 30 days after the last |
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |

@@ -159,7 +159,7 @@ def test_another_applications_messages_are_given_back_as_they_were(fleet: Build)
 def test_what_the_document_says_of_http_works_as_it_says(fleet: Build) -> None:
     crew = fleet(workers=0)
     calls = [block for block in snippets("sh") if "curl" in block]
-    assert len(calls) == 4
+    assert len(calls) == 5
     with gateway(crew) as address:
         environ = {"PATH": crew.environ["PATH"], "GATEWAY": address, "TOKEN": TOKEN}
         said = []
@@ -172,6 +172,7 @@ def test_what_the_document_says_of_http_works_as_it_says(fleet: Build) -> None:
     assert [json.loads(text)["photos"]["accepted"] for text in said[:2]] == [1, 2]
     assert '"stages":{"accepted":1}' in said[2]
     assert json.loads(said[3])["photo_id"] == "living room"
+    assert json.loads(said[4])["photos"][0]["verdict"] == "withdrawn"
 
 
 def test_reference_and_metadata_are_on_every_job_and_every_completion(fleet: Build, pictures: str) -> None:

@@ -93,13 +93,13 @@ class Served:
 
         return asyncio.run(asked())
 
-    def put(self, account: str, listing_id: str, photo_id: str, *, stage: str) -> None:
+    def put(self, account: str, listing_id: str, photo_id: str, **fields: str) -> None:
         """Let a photo of an account be where a test wants it."""
 
         async def changed() -> None:
             async with open_account(self.settings, account) as opened:
                 redis: Any = opened.redis
-                await redis.hset(f"{opened.scripts.root}p:{photo_key(listing_id, photo_id)}", "stage", stage)
+                await redis.hset(f"{opened.scripts.root}p:{photo_key(listing_id, photo_id)}", mapping=fields)
 
         asyncio.run(changed())
 
@@ -116,8 +116,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *, control: FakeControl | None = None) -> Iterator[Served]:
-    """Serve the routes while the block runs."""
+def serving(settings: Settings, *, control: FakeControl | None = None, real: bool = False) -> Iterator[Served]:
+    """Serve the routes while the block runs; with `real` photos are steered by the ledger itself."""
     gateway = Gateway(settings=settings, live=LiveAccounts(settings))
     fake = control or FakeControl()
 
@@ -129,7 +129,7 @@ def serving(settings: Settings, *, control: FakeControl | None = None) -> Iterat
         async with gateway.open():
             yield
 
-    app = Starlette(lifespan=lifespan, routes=intake.routes(gateway, control_of))
+    app = Starlette(lifespan=lifespan, routes=intake.routes(gateway) if real else intake.routes(gateway, control_of))
     app.router.redirect_slashes = False
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()

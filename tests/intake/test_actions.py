@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.intake.conftest import Served, record
+from config.settings import Settings
+from tests.intake.conftest import Served, record, serving
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,32 @@ def test_nothing_is_asked_without_a_token(served: Served) -> None:
     for path in ("/v1/photos/a/1/cancel", "/v1/photos/a/1/regenerate", "/v1/cancel?listing_id=a&photo_id=1"):
         assert served.client.post(path, headers={"Authorization": ""}).status_code == 401
     assert served.control.asked == []
+
+
+def test_the_ledger_itself_withdraws_a_photo_and_takes_it_back(gateway_settings: Settings) -> None:
+    with serving(gateway_settings, real=True) as served:
+        served.post(record("a/b", "1", "2"))
+        answer = served.client.post("/v1/photos/a%2Fb/1/cancel")
+        assert answer.json()["photos"] == [{"photo_id": "1", "verdict": "withdrawn", "stage": "cancelled"}]
+        assert served.client.get("/v1/photos/a%2Fb/1").json()["stage"] == "cancelled"
+        listing = served.client.post("/v1/listings/a%2Fb/cancel").json()
+        assert [photo["verdict"] for photo in listing["photos"]] == ["ended", "withdrawn"]
+        assert served.post(record("a/b", "1")).json()["photos"]["accepted"] == 1
+        assert served.client.post("/v1/photos/a%2Fb/none/cancel").status_code == 404
+
+
+def test_the_ledger_itself_asks_for_one_more_picture_once(gateway_settings: Settings) -> None:
+    with serving(gateway_settings, real=True) as served:
+        served.post(record("a", "1"))
+        waiting = served.client.post("/v1/photos/a/1/regenerate")
+        assert (waiting.status_code, waiting.json()["verdict"]) == (409, "not_staged")
+        served.put("default", "a", "1", stage="done", job_id="gen_1")
+        asked = [served.client.post("/v1/photos/a/1/regenerate?number=1") for _ in range(2)]
+        assert [(answer.status_code, answer.json()["verdict"]) for answer in asked] == [
+            (202, "asked"),
+            (200, "on_its_way"),
+        ]
+        found = served.client.get("/v1/photos/a/1").json()
+        assert (found["stage"], found["regeneration"], found["earlier_jobs"]) == ("ingested", 1, ["gen_1"])
+        assert [step["stage"] for step in found["history"]] == ["accepted", "ingested"]
+        assert served.client.post("/v1/photos/a/none/regenerate").status_code == 404

@@ -58,14 +58,6 @@ def test_every_route_is_in_the_document_and_nothing_else_is(served: Served) -> N
     )
 
 
-def test_without_control_nothing_is_offered_that_needs_it(redis_url: str) -> None:
-    without = load_settings({"STAGECREW_REDIS_URL": redis_url})
-    gateway = Gateway(settings=without, live=LiveAccounts(without))
-    paths = {route.path for route in intake.routes(gateway) if isinstance(route, AsSent)}
-    assert "/v1/listings" in paths
-    assert not any("cancel" in path or "regenerate" in path for path in paths)
-
-
 def test_the_document_is_one_that_openapi_allows(served: Served) -> None:
     schema = schemathesis.openapi.from_dict(document(served))
     schema.validate()

@@ -6,12 +6,15 @@ from typing import Final
 
 import typer
 
+from worker.cli.cancel import cancel
 from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
 from worker.cli.forecast import forecast
 from worker.cli.gateway import gateway
+from worker.cli.pause import pause, resume
+from worker.cli.regenerate import regenerate
 from worker.cli.replay import replay
 from worker.cli.run import run
 from worker.cli.sandbox import sandbox
@@ -29,6 +32,8 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (run, enqueue, status, watch, forecast, worker, gateway, sandbox, doctor, failed, replay):
+    app.command(epilog=EPILOG)(_command)
+for _command in (regenerate, cancel, pause, resume):
     app.command(epilog=EPILOG)(_command)
 
 

@@ -138,8 +138,8 @@ def together(snapshots: Sequence[Snapshot]) -> Snapshot:
     if len(snapshots) == 1:
         return snapshots[0]
     busy = [one for one in snapshots if any(n for stage, n in one.stages.items() if stage.value not in _RESTING)]
-    paused = "; ".join(f"{one.account}: {one.paused_reason}" for one in snapshots if one.paused_reason) or None
-    stands_still = bool(busy) and all(one.paused_reason for one in busy)
+    paused = "; ".join(f"{one.account}: {one.halted}" for one in snapshots if one.halted) or None
+    stands_still = bool(busy) and all(one.halted for one in busy)
     stages: dict[Stage, int] = {}
     partners: dict[str, dict[Stage, int]] = {}
     for one in snapshots:
@@ -169,6 +169,9 @@ def together(snapshots: Sequence[Snapshot]) -> Snapshot:
         leases=sum(one.leases for one in snapshots),
         paused_reason=paused if stands_still else None,
         partly_paused=None if stands_still else paused,
+        # Those of whole accounts are in the two lines above.
+        pauses=tuple(pause for one in snapshots for pause in one.pauses if pause.partner is not None),
+        paused_listings=sum(one.paused_listings for one in snapshots),
     )
 
 

@@ -125,11 +125,12 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
         )
     if snapshot.paused_reason:
         found.append(bad("account", f"paused: {snapshot.paused_reason}", "nothing is sent until that is set right"))
+    found += [note("pause", str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
     for stage in (Stage.FAILED, *sorted(HELD)):
         if number := snapshot.stages.get(stage, 0):
             remedy = f"`stagecrew failed --stage {stage}` says why"
             found.append(
-                (note if stage is Stage.FAILED else bad)("photos", f"{count(number, 'photo')} {stage}", remedy)
+                (bad if stage is Stage.UNCERTAIN else note)("photos", f"{count(number, 'photo')} {stage}", remedy)
             )
     return found
 

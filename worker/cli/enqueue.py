@@ -24,7 +24,7 @@ _MEANING = {
     "same": "known already: nothing changed",
     "revised": "another request than before: will be staged anew",
     "queued_revision": "another request than before: follows the job that is paid for",
-    "held": "failed or held before: `stagecrew failed` says why, `stagecrew replay` tries again",
+    "held": "failed, uncertain or parked before: `stagecrew failed` says why; then `replay` or `resume`",
 }
 
 

@@ -25,7 +25,7 @@ ROWS_EVERY: Final = 4
 LISTINGS_AT_ONCE: Final = 50
 #: A Redis that is away for longer ends the run.
 REDIS_AWAY_S: Final = 60.0
-#: An account that is paused for longer (a revoked key, an ended entitlement) ends the run if nothing else goes on.
+#: An account that is paused for longer (a revoked key, a person's pause) ends the run if nothing else goes on.
 PAUSED_S: Final = 45.0
 
 
@@ -81,7 +81,7 @@ async def follow(
         display.show(meter.picture(tracker, snapshot, now_s() - begun_s), last=over)
         if over:
             return Ending.ALL_ENDED if tracker.open == 0 else Ending.INTERRUPTED
-        if tracker.open != open_before or not (snapshot and snapshot.paused_reason):
+        if tracker.open != open_before or not (snapshot and snapshot.halted):
             open_before, moving_s = tracker.open, now_s()
         elif now_s() - moving_s > PAUSED_S:
             return Ending.PAUSED

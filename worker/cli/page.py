@@ -13,6 +13,7 @@ from worker.core.identity import fingerprint
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.gallery import GalleryPhoto, build_gallery
 from worker.storage.errors import SourceError, StoreError
+from worker.storage.latest import newest_of
 from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
@@ -54,9 +55,10 @@ async def read_manifests(
                 found = await find_earlier_life(
                     stores[name.account], name.listing_id, name.photo_id, fingerprint(photo.request)
                 )
+                found = await newest_of(stores[name.account], found) if isinstance(found, Manifest) else None
             except StoreError:
                 return None
-            return (name, found) if isinstance(found, Manifest) else None
+            return (name, found) if found is not None else None
 
     staged = (
         (name, photo)

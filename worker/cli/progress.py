@@ -110,7 +110,7 @@ def _news(picture: Picture) -> list[str]:
 def notices(snapshot: Snapshot) -> list[str]:
     """Return why nothing may go on just now."""
     paused = snapshot.paused_reason or snapshot.partly_paused
-    found = [f"PAUSED: {paused}"] if paused else []
+    found = [f"PAUSED: {reason}" for reason in (paused, *snapshot.pauses) if reason]
     if snapshot.hold_ms:
         found.append("budgets count as spent at first: Redis has just started")
     return found

@@ -10,6 +10,7 @@ import typer
 from worker.cli import exits
 from worker.cli.accounts import AccountOption, with_ledgers
 from worker.cli.doors import LedgerPort
+from worker.cli.naming import named
 from worker.cli.terminal import complain, count, say, stop
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def replay(
     *,
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
     account: AccountOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Send all failed and parked photos again.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Send all failed photos again.")] = False,
     create_again: Annotated[
         bool,
         typer.Option(
@@ -33,7 +34,7 @@ def replay(
         ),
     ] = False,
 ) -> None:
-    """Send failed and parked photos on their way again, under a new idempotency key.
+    """Send failed photos on their way again, under a new idempotency key.
 
     A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
     and its outputs could not be stored, that job is read again and nothing is bought.
@@ -53,7 +54,7 @@ def replay(
         )
     others = len(found) - sent - (0 if create_again else uncertain)
     if others > 0:
-        complain(f"{count(others, 'photo')} left alone: neither failed nor held")
+        complain(f"{count(others, 'photo')} left alone: neither failed nor uncertain")
     cost = f": up to {count(sent, 'new job')}, which may be billed" if sent else ""
     say(f"{count(sent, 'photo')} sent again{cost}")
     if unknown or (uncertain and not create_again) or not sent:
@@ -67,7 +68,7 @@ async def _send(
     unknown: list[str] = []
     found: dict[str, dict[str, PhotoView]] = {account: {} for account in ledgers}
     for name in names:
-        owners = {account: views for account, ledger in ledgers.items() if (views := await _named(ledger, name))}
+        owners = {account: views for account, ledger in ledgers.items() if (views := await named(ledger, name))}
         if not owners:
             unknown.append(f"{name}: the ledger knows no such listing or photo")
         elif len(owners) > 1:
@@ -87,17 +88,5 @@ async def _send(
 async def _held(ledger: LedgerPort) -> list[PhotoView]:
     from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
 
-    stages: list[Stage] = [Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN]
+    stages: list[Stage] = [Stage.FAILED, Stage.UNCERTAIN]
     return [view for stage in stages for view in await ledger.photos(stage, limit=_ALL)]
-
-
-async def _named(ledger: LedgerPort, name: str) -> list[PhotoView]:
-    """Return the photos of a listing, or the one photo; ids may have slashes, so every way to part them is tried."""
-    if views := await ledger.listing(name):
-        return views
-    parts = name.split("/")
-    for cut in range(1, len(parts)):
-        listing, photo = "/".join(parts[:cut]), "/".join(parts[cut:])
-        if views := [view for view in await ledger.listing(listing) if view.photo_id == photo]:
-            return views
-    return []

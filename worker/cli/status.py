@@ -11,7 +11,7 @@ import typer
 from worker.cli import exits
 from worker.cli.accounts import AccountOption, Ledgers, with_ledgers
 from worker.cli.doors import AccountPort, jsonable
-from worker.cli.terminal import console, say, stop
+from worker.cli.terminal import console, count, harmless, say, stop
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -79,6 +79,9 @@ def notes(snapshot: Snapshot) -> list[str]:
     lines = []
     if snapshot.paused_reason:
         lines.append(f"PAUSED: {snapshot.paused_reason}")
+    lines += [harmless(f"PAUSED: {pause}") for pause in snapshot.pauses]
+    if snapshot.paused_listings:
+        lines.append(f"{count(snapshot.paused_listings, 'listing')} paused: `stagecrew pause` shows which")
     if snapshot.hold_ms:
         lines.append(f"budgets count as spent for {snapshot.hold_ms / 1000:.0f} s more: Redis has restarted")
     if not snapshot.workers:

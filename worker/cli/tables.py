@@ -92,7 +92,7 @@ def account_table(snapshots: Iterable[Snapshot]) -> Table:
     table = _table("account", ">waiting", ">at work", ">done", ">failed", ">held", ">slots", ">workers", "")
     for one in snapshots:
         counts = (f"{_sum(one.stages, group):,}" for group in _GROUPS)
-        slots, state = f"{one.slots_used}/{one.slots_cap}", "PAUSED" if one.paused_reason else ""
+        slots, state = f"{one.slots_used}/{one.slots_cap}", "PAUSED" if one.halted else ""
         _row(table, one.account, *counts, slots, str(len(one.workers)), state)
     return table
 
@@ -114,7 +114,8 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
         *["account"] * named, "listing", "photo", "stage", "since (UTC)", ">attempt", ">revision", "job", "reason"
     )
     for view in views:
-        reason = ": ".join(part for part in (view.error_code, view.error_message) if part)
+        fate = f"cancelled: its result is to be {_FATES[view.cancel]}" if view.cancel in _FATES else None
+        reason = ": ".join(part for part in (fate, view.error_code, view.error_message) if part)
         since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         _row(
             table,
@@ -124,13 +125,15 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
             str(view.stage),
             since,
             str(view.attempt),
-            str(view.revision),
+            f"{view.revision}{f' r{view.regeneration}' if view.regeneration else ''}",
             view.job_id or "",
             reason,
         )
     return table
 
 
+#: What becomes of the result of a photo that was cancelled too late.
+_FATES: Final = {"keep": "kept", "drop": "dropped"}
 _GROUPS: Final = (
     (Stage.ACCEPTED, Stage.INGESTED),
     (Stage.INGESTING, Stage.CREATING, Stage.GENERATING, Stage.STORING, Stage.ANNOUNCING),

@@ -12,7 +12,7 @@ import typer
 
 from worker.cli.accounts import AccountOption, with_ledgers
 from worker.cli.doors import AccountPort, jsonable
-from worker.cli.terminal import console, say
+from worker.cli.terminal import console, harmless, say
 
 if TYPE_CHECKING:
     from worker.ledger.snapshot import Snapshot
@@ -67,4 +67,5 @@ def summary(snapshot: Snapshot) -> str:
     parts = [f"{stage} {photos}" for stage, photos in snapshot.stages.items() if photos]
     line = f"{' '.join(parts) or 'no photos'} | slots {snapshot.slots_used}/{snapshot.slots_cap}"
     line += f" | workers {len(snapshot.workers)}"
-    return f"{line} | PAUSED: {snapshot.paused_reason}" if snapshot.paused_reason else line
+    reasons = [snapshot.paused_reason, *snapshot.pauses]
+    return " | ".join([line, *(harmless(f"PAUSED: {reason}") for reason in reasons if reason)])

@@ -63,6 +63,11 @@ def after_trouble(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
     return _retry(photo, trouble, jitter=jitter, rules=rules)
 
 
+def after_store_trouble(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
+    """Return what follows when the store could not be asked before a create: nothing was sent, so the photo waits."""
+    return _wait(photo, trouble, jitter=jitter, rules=rules)
+
+
 def fail(code: str, message: str, *, release_slot: bool = False) -> Step:
     """Return the end of a photo that can't be staged, with the reason for people."""
     return Step(
@@ -111,8 +116,7 @@ def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
     if trouble.cause is Cause.CONFLICT:
         return uncertain(trouble)
     if trouble.cause in {Cause.ASSET_GONE, Cause.NOT_THERE}:
-        # After an unanswered send a job may exist all the same, so nothing is created by ourselves.
-        return ingest_again(photo, trouble) if photo.stage is Stage.INGESTED else uncertain(trouble)
+        return _asset_gone(photo, trouble)
     if trouble.cause is Cause.REJECTED:
         return fail(trouble.code, trouble.message, release_slot=True)
     if trouble.refused and photo.stage is Stage.INGESTED:
@@ -136,6 +140,16 @@ def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules
         error_code=trouble.code,
         error_message=trouble.message,
     )
+
+
+def _asset_gone(photo: Photo, trouble: Trouble) -> Step:
+    if photo.stage is not Stage.INGESTED:
+        # After an unanswered send a job may exist all the same, so nothing is created by ourselves.
+        return uncertain(trouble)
+    if photo.parent_job_id:
+        # Another picture is made from a job, so taking the source in again would not help.
+        return fail(trouble.code, trouble.message, release_slot=True)
+    return ingest_again(photo, trouble)
 
 
 def _after_read(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:

@@ -12,7 +12,6 @@ from worker.core.request import dumps
 
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
-#: Sent by a later release; understood already, so that its messages can be read.
 CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
 
@@ -32,6 +31,12 @@ def photo_failed(photo: Photo, code: str, message: str) -> str:
     return _photo_event(FAILED, photo, {"error": {"code": code, "message": message}})
 
 
+def photo_cancelled(photo: Photo, *, paid: bool) -> str:
+    """Return the event that a photo was cancelled; `paid`: its job exists all the same, and its result was dropped."""
+    # An order that was cancelled, placed again and cancelled again is other news each time.
+    return _photo_event(CANCELLED, photo, {"paid": paid}, photo.accepted_ms)
+
+
 def listing_completed_parts(photo: Photo) -> dict[str, str]:
     """Return what the settling script needs to announce a listing: the event up to its photos, and the id's seed.
 
@@ -49,18 +54,27 @@ def listing_completed_parts(photo: Photo) -> dict[str, str]:
     return {"head": f'{dumps(head)[:-1]},"data":{dumps(data)[:-1]},', "seed": dumps([photo.account, photo.listing_id])}
 
 
+def reference_of(photo: Photo) -> str | None:
+    """Return the `reference` of the photo's job; None before it has one, and for a regeneration, which is sent none."""
+    if photo.idempotency_key is None or photo.regeneration:
+        return None
+    return reference(photo.idempotency_key)
+
+
 def timestamp(ms: int) -> str:
     """Return milliseconds since the epoch as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
+def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any], *more: str | int) -> str:
     # A retry that a person asked for is other news than the failure before it, hence `create_try`.
-    parts = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    parts: tuple[str | int, ...] = (photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try)
+    if photo.regeneration:
+        parts = (*parts, f"r{photo.regeneration}")
     return dumps(
         {
             "specversion": "1.0",
-            "id": event_id(kind, photo.account, *parts),
+            "id": event_id(kind, photo.account, *parts, *more),
             "type": kind,
             "source": f"stagecrew/{photo.account}",
             "subject": f"{photo.listing_id}/{photo.photo_id}",
@@ -71,10 +85,12 @@ def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any]) -> str:
                 "listing_id": photo.listing_id,
                 "photo_id": photo.photo_id,
                 "partner": photo.partner,
-                "reference": photo.idempotency_key and reference(photo.idempotency_key),
+                "reference": reference_of(photo),
                 "metadata": dict(photo.metadata),
                 "fingerprint": photo.fingerprint,
                 "revision": photo.revision,
+                "regeneration": photo.regeneration,
+                "parent_job_id": photo.parent_job_id,
                 "job_id": photo.job_id,
                 **data,
             },

@@ -88,6 +88,18 @@ def generation_key(account: str, listing_id: str, photo_id: str, fingerprint: st
     return _key("generation", account, listing_id, photo_id, fingerprint, create_try)
 
 
+def regenerate_key(
+    account: str, listing_id: str, photo_id: str, fingerprint: str, *, regeneration: int, create_try: int = 0
+) -> str:
+    """Return the Idempotency-Key of making another picture: number `regeneration` of a fingerprint, from 1.
+
+    The number stands readable at its end. `create_try` grows only when a person asks for another job (`stagecrew
+    replay`) in the place of one that failed.
+    """
+    parts = (fingerprint, regeneration, create_try)
+    return _key("regenerate", account, listing_id, photo_id, *parts, suffix=f"-r{regeneration}")
+
+
 def reference(idempotency_key: str) -> str:
     """Return the `reference` of the job: its idempotency key, so that a webhook finds the photo without its job id."""
     return idempotency_key
@@ -98,12 +110,14 @@ def event_id(kind: str, account: str, *parts: str | int) -> str:
     return _hex_digest("event", kind, account, *parts)
 
 
-def _key(kind: str, account: str, listing_id: str, photo_id: str, *parts: str | int) -> str:
-    tail = digest(kind, account, listing_id, photo_id, *parts)
-    key = f"{kind}-{_readable(listing_id)}-{_readable(photo_id)}-{tail}"
+def _key(kind: str, account: str, listing_id: str, photo_id: str, *parts: str | int, suffix: str = "") -> str:
+    """Return a key: its digest is never cut, and its readable parts share what that and a suffix leave of the limit."""
+    tail = digest(kind, account, listing_id, photo_id, *parts) + suffix
+    room = min(READABLE_CHARACTERS, (MAX_KEY_CHARACTERS - len(kind) - len(tail) - 3) // 2)
+    key = f"{kind}-{_readable(listing_id, room)}-{_readable(photo_id, room)}-{tail}"
     assert len(key) <= MAX_KEY_CHARACTERS, key
     return key
 
 
-def _readable(text: str) -> str:
-    return _UNSAFE.sub("_", text)[:READABLE_CHARACTERS] or "_"
+def _readable(text: str, characters: int) -> str:
+    return _UNSAFE.sub("_", text)[:characters] or "_"

@@ -70,17 +70,20 @@ TRANSITIONS: Final[Mapping[Stage, frozenset[Stage]]] = {
     Stage.ACCEPTED: _TROUBLE
     | {Stage.INGESTING, Stage.INGESTED, Stage.GENERATING, Stage.ANNOUNCING, Stage.CANCELLED, Stage.PARKED},
     Stage.INGESTING: _TROUBLE | {Stage.INGESTED, Stage.ACCEPTED, Stage.CANCELLED, Stage.PARKED},
-    Stage.INGESTED: _TROUBLE | {Stage.CREATING, Stage.ACCEPTED, Stage.CANCELLED, Stage.PARKED},
+    # A regeneration that an earlier life has paid for, or finished, leads straight on as well.
+    Stage.INGESTED: _TROUBLE
+    | {Stage.ACCEPTED, Stage.CREATING, Stage.GENERATING, Stage.ANNOUNCING, Stage.CANCELLED, Stage.PARKED},
     # Back to `ingested` only when the create is known to have been refused.
     Stage.CREATING: _TROUBLE | {Stage.GENERATING, Stage.INGESTED, Stage.ACCEPTED, Stage.UNCERTAIN},
     Stage.GENERATING: _TROUBLE | {Stage.STORING, Stage.UNCERTAIN},
-    # Back to `generating` to read new URLs for the same job, never to make another.
-    Stage.STORING: _TROUBLE | {Stage.ANNOUNCING, Stage.GENERATING},
+    # Back to `generating` to read new URLs for the same job, never to make another; cancelled when it is to be dropped.
+    Stage.STORING: _TROUBLE | {Stage.ANNOUNCING, Stage.GENERATING, Stage.CANCELLED},
     Stage.ANNOUNCING: _TROUBLE | {Stage.DONE},
-    Stage.DONE: frozenset({Stage.ACCEPTED}),
-    Stage.FAILED: frozenset({Stage.ACCEPTED}),
-    Stage.CANCELLED: frozenset({Stage.ACCEPTED}),
-    Stage.PARKED: frozenset({Stage.ACCEPTED, Stage.INGESTED}),
+    # Anew for another request; to `ingested` for another picture; to `generating` for a job that is paid for.
+    Stage.DONE: frozenset({Stage.ACCEPTED, Stage.INGESTED}),
+    Stage.FAILED: frozenset({Stage.ACCEPTED, Stage.INGESTED, Stage.GENERATING}),
+    Stage.CANCELLED: frozenset({Stage.ACCEPTED, Stage.INGESTED, Stage.GENERATING}),
+    Stage.PARKED: frozenset({Stage.ACCEPTED, Stage.INGESTING, Stage.INGESTED, Stage.CANCELLED}),
     Stage.UNCERTAIN: frozenset({Stage.ACCEPTED, Stage.GENERATING}),
 }
 
@@ -144,5 +147,12 @@ class Photo:
     receipt_written: bool = False
     outputs: str | None = None
     rereads: int = 0
+    #: Which picture of its request this is: 0 the first, n the n-th regeneration; and the job it is made from.
+    regeneration: int = 0
+    parent_job_id: str | None = None
+    #: `keep` or `drop` when it was cancelled after its create had been sent.
+    cancel: str | None = None
+    #: Who paused it, and why (JSON), when that was while it could not be stopped any more.
+    pause: str | None = None
     error_code: str | None = None
     error_message: str | None = None

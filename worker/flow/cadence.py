@@ -33,6 +33,9 @@ RECOVERY_READ_MS: Final = 15_000
 #: The budget of ingest reads is not documented: a read that finds nothing costs more than a late one.
 FIRST_INGEST_READ_MS: Final = 3_000
 NEXT_INGEST_READ_MS: Final = 2_000
+#: With so few photos on their way the budget is theirs, and each is read this soon.
+FEW_PHOTOS: Final = 10
+SOON_INGEST_READ_MS: Final = 1_000
 CALL_MS: Final = 2_000
 
 
@@ -82,13 +85,17 @@ class Cadence:
         """Return the pause until such a job is read again after `polls` reads that found it running."""
         return cadence.recovery_pause_ms(polls, self._scaled(RECOVERY_READ_MS))
 
-    async def first_ingest_read_ms(self, kind: str) -> int:
+    async def first_ingest_read_ms(self, kind: str, *, waiting: int) -> int:
         """Return how long after its POST an ingest is first read."""
+        if waiting < FEW_PHOTOS:
+            return self._scaled(SOON_INGEST_READ_MS)
         durations = await self.learnt(kind)
         return cadence.first_read_ms(durations, cadence.INGEST_SHARE, self._scaled(FIRST_INGEST_READ_MS))
 
-    async def next_ingest_read_ms(self, kind: str, *, age_ms: int) -> int:
+    async def next_ingest_read_ms(self, kind: str, *, age_ms: int, waiting: int) -> int:
         """Return the pause until an ingest that is not ready is read again."""
+        if waiting < FEW_PHOTOS:
+            return max(self._scaled(SOON_INGEST_READ_MS), age_ms // 2)
         durations = await self.learnt(kind)
         least_ms = self._scaled(NEXT_INGEST_READ_MS)
         return cadence.next_read_ms(durations, cadence.INGEST_SHARE, age_ms=age_ms, least_ms=least_ms)

@@ -147,12 +147,14 @@ class PhotoBody(_Answer):
     accepted_at: Moment
     history: Annotated[list[Moved], Field(description="The stages of this revision, to a tenth of a second.")]
     revision: Annotated[int, Field(description="Grows with each changed request.")]
+    regeneration: Annotated[int, Field(description="0 for the first picture of its request, n for the n-th other one.")]
     fingerprint: Annotated[str, Field(description="Digest of the request and its source.")]
     request: Annotated[dict[str, Any], Field(description="What was asked for; the source without its query.")]
     metadata: dict[str, str]
     attempts: Annotated[Count, Field(description="Failed tries of the present step.")]
     job_id: str | None
-    reference: Annotated[str | None, Field(description="The `reference` of its job at the API, once there is one.")]
+    earlier_jobs: Annotated[list[str], Field(description="Jobs that were paid for before this one, the oldest first.")]
+    reference: Annotated[str | None, Field(description="The job's `reference` at the API; a regeneration has none.")]
     error: PhotoError | None
     manifest: Annotated[str | None, Field(description="The manifest's name below the store's prefix, once staged.")]
     outputs: Annotated[list[StoredOutput] | None, Field(description="The stored pictures, once staged.")]

@@ -22,6 +22,7 @@ from worker.gateway.operations import routes_of
 from worker.gateway.photos import ControlPort, Photos, Window
 from worker.gateway.problems import answer
 from worker.gateway.table import asking, looking, taking
+from worker.ledger.control import Control
 from worker.ledger.reading import Reader
 from worker.storage.store import open_store
 
@@ -52,16 +53,17 @@ class Fleet(Protocol):
 ControlOf = Callable[["Account", "ObjectStore"], ControlPort]
 
 
-def routes(fleet: Fleet, control_of: ControlOf | None = None) -> list[BaseRoute]:
-    """Return the routes; the accounts are looked up at each request.
+def _control(account: Account, store: ObjectStore) -> ControlPort:
+    return Control(account.ledger, store=store)
 
-    Without `control_of` the routes that ask something of photos are left out.
-    """
+
+def routes(fleet: Fleet, control_of: ControlOf = _control) -> list[BaseRoute]:
+    """Return the routes; the accounts are looked up at each request."""
     settings = fleet.settings
     intake = Intake(lambda: reception(fleet.accounts, fleet.live, door="http"), max_bytes=settings.intake_max_bytes)
     stores = _Stores(settings)
     photos = Photos(lambda: _windows(fleet, stores, control_of))
-    operations = [taking(intake), *looking(photos), *(asking(photos) if control_of is not None else [])]
+    operations = [taking(intake), *looking(photos), *asking(photos)]
     described = document(operations)
     shown = page(described)
 
@@ -98,16 +100,15 @@ class _Stores:
         return self._open[account]
 
 
-def _windows(fleet: Fleet, stores: _Stores, control_of: ControlOf | None) -> dict[str, Window]:
+def _windows(fleet: Fleet, stores: _Stores, control_of: ControlOf) -> dict[str, Window]:
     return {name: _window(name, account, stores, control_of) for name, account in fleet.accounts.items()}
 
 
-def _window(name: str, account: Account, stores: _Stores, control_of: ControlOf | None) -> Window:
+def _window(name: str, account: Account, stores: _Stores, control_of: ControlOf) -> Window:
     async def store() -> ObjectStore:
         return await stores.of(name)
 
     async def control() -> ControlPort:
-        assert control_of is not None, "without it nothing asks"
         return control_of(account, await store())
 
     return Window(account=name, reader=Reader(account.scripts, account=name), store=store, control=control)

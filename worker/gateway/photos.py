@@ -219,7 +219,7 @@ async def _manifest(window: Window, view: PhotoView) -> tuple[Manifest | None, s
 
 
 def _manifest_name(view: PhotoView) -> str:
-    return f"{photo_folder(view.listing_id, view.photo_id, view.fingerprint)}/{MANIFEST}"
+    return f"{photo_folder(view.listing_id, view.photo_id, view.fingerprint, view.regeneration)}/{MANIFEST}"
 
 
 def _photo(account: str, found: PhotoDetail, manifest: Manifest | None, unread: str | None) -> PhotoBody:
@@ -239,12 +239,14 @@ def _photo(account: str, found: PhotoDetail, manifest: Manifest | None, unread: 
         accepted_at=timestamp(view.accepted_ms),
         history=[Moved(stage=stage, at=timestamp(at_ms)) for stage, at_ms in found.history],
         revision=view.revision,
+        regeneration=view.regeneration,
         fingerprint=view.fingerprint,
         request=request,
         metadata=dict(found.metadata),
         attempts=view.attempt,
         job_id=view.job_id or (manifest.job_id if manifest else None),
-        reference=found.idempotency_key or (manifest.reference if manifest else None),
+        earlier_jobs=list(view.earlier_jobs),
+        reference=found.reference or (manifest.reference if manifest else None),
         error=_error(view),
         manifest=_manifest_name(view) if view.stage is Stage.DONE else None,
         outputs=outputs,

@@ -20,7 +20,7 @@ from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
 from worker.flow.outlook import Prospect, Prospects
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import BudgetView, Enqueued, PauseView, PhotoView, Snapshot, Verdict, WorkerView
 from worker.lua import Scripts
 from worker.lua.gathering import Gathering
 
@@ -74,6 +74,23 @@ class Ledger:
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
         self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
+
+    @property
+    def scripts(self) -> Scripts:
+        """The account's scripts, for what else is asked of its rows."""
+        return self._scripts
+
+    @property
+    def ending_args(self) -> tuple[str | int, ...]:
+        """What every script that may end photos is told: completion stream, its length, retention of ended rows."""
+        return (self._stream, self._stream_length, self._retention_ms)
+
+    async def now_ms(self) -> int:
+        """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
+        if self.clock:
+            return int(self.clock)
+        seconds, micros = await self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""
@@ -146,8 +163,7 @@ class Ledger:
         return bool(word == "settled")
 
     async def _settle(self, steps: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-        args: list[str | int] = [self.clock, self._stream, self._stream_length, self._retention_ms]
-        args.append(self._limits.guard_ms)
+        args: list[str | int] = [self.clock, *self.ending_args, self._limits.guard_ms]
         args += [text for step in steps for text in step]
         answers: list[list[str]] = await self._scripts.call(_PACKAGE, "settle", args)
         return answers
@@ -276,4 +292,11 @@ def _snapshot(account: str, found: Mapping[str, Any], settled: Limits) -> Snapsh
         hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
         leases=int(found["leases"]),
         paused_reason=found.get("reason") or None,
+        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
+        paused_listings=int(found["paused_listings"]),
     )
+
+
+def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
+    partner = None if what == "account" else what.removeprefix("partner:")
+    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])

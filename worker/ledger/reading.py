@@ -21,7 +21,7 @@ from worker.lua import Scripts
 
 #: Rows read in one round trip.
 _CHUNK: Final = 500
-#: The letters of `worker/lua/history.lua`.
+#: The letters of `worker/lua/place.lua`.
 LETTERS: Final[Mapping[str, Stage]] = {
     "a": Stage.ACCEPTED,
     "i": Stage.INGESTING,
@@ -45,7 +45,8 @@ class PhotoDetail:
     #: The request as it was enqueued; its source may be a signed URL, which is a secret.
     request: Mapping[str, Any]
     metadata: Mapping[str, str]
-    idempotency_key: str | None
+    #: The `reference` of its job, while the row knows it; a regeneration's job has none.
+    reference: str | None
     #: The stages that it went through in this revision, to a tenth of a second; the present one last.
     history: tuple[tuple[Stage, int], ...]
 
@@ -93,13 +94,14 @@ class Reader:
         if not row:
             return None
         request_json, _, metadata_json = (order or "").partition("\n")
+        view = to_view(key, self._account, row)
         return PhotoDetail(
-            view=to_view(key, self._account, row),
+            view=view,
             priority=int(row["priority"]),
             request=json.loads(request_json or "{}"),
             metadata=json.loads(metadata_json or "{}"),
-            idempotency_key=row.get("idempotency_key"),
-            history=history_of(row),
+            reference=None if "parent_job_id" in row else row.get("idempotency_key"),
+            history=history_of(view, row.get("history", "")),
         )
 
     async def listing(self, listing_id: str, *, after: str = "", limit: int = 1_000) -> ListingDetail | None:
@@ -158,12 +160,12 @@ class Reader:
         return views
 
 
-def history_of(row: Mapping[str, str]) -> tuple[tuple[Stage, int], ...]:
-    """Return the stages of a row and when it came to each, in ms since the epoch; the present one last."""
-    accepted_ms, now_at = int(row["accepted_ms"]), (Stage(row["stage"]), int(row["stage_since_ms"]))
+def history_of(view: PhotoView, noted: str) -> tuple[tuple[Stage, int], ...]:
+    """Return the stages that a photo came through and when, in ms since the epoch; the present one last."""
+    accepted_ms, now_at = view.accepted_ms, (view.stage, view.stage_since_ms)
     past = [
         (LETTERS[letter], accepted_ms + int(tenths) * _TENTH_MS)
-        for letter, tenths in re.findall(r"([a-z])(\d+)", row.get("history", ""))
+        for letter, tenths in re.findall(r"([a-z])(\d+)", noted)
         if letter in LETTERS
     ]
     if past and past[-1][0] is now_at[0]:

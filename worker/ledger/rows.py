@@ -45,7 +45,7 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
         polls=int(row.get("polls", 0)),
         create_try=int(row.get("create_try", 0)),
         ingest_try=int(row.get("ingest_try", 0)),
-        stage_since_ms=int(row["stage_since_ms"]),
+        stage_since_ms=_since(row),
         ingest_id=row.get("ingest_id"),
         source_asset_id=row.get("source_asset_id"),
         source_sha256=row.get("source_sha256"),
@@ -58,6 +58,10 @@ def to_photo(key: str, account: str, row: Mapping[str, str], order: str, *, now_
         receipt_written="receipt_written" in row,
         outputs=row.get("outputs"),
         rereads=int(row.get("rereads", 0)),
+        regeneration=int(row.get("regeneration", 0)),
+        parent_job_id=row.get("parent_job_id"),
+        cancel=row.get("cancel"),
+        pause=row.get("pause"),
         error_code=row.get("error_code"),
         error_message=row.get("error_message"),
     )
@@ -76,9 +80,18 @@ def to_view(key: str, account: str, row: Mapping[str, str]) -> PhotoView:
         revision=int(row["revision"]),
         attempt=int(row.get("attempt", 0)),
         accepted_ms=int(row["accepted_ms"]),
-        stage_since_ms=int(row["stage_since_ms"]),
+        stage_since_ms=_since(row),
         job_id=row.get("job_id"),
+        regeneration=int(row.get("regeneration", 0)),
+        parent_job_id=row.get("parent_job_id"),
+        earlier_jobs=tuple(row.get("jobs", "").splitlines()),
+        cancel=row.get("cancel"),
         restored="restored" in row,
         error_code=row.get("error_code"),
         error_message=row.get("error_message"),
     )
+
+
+def _since(row: Mapping[str, str]) -> int:
+    """Return when the photo came into its stage: a row that never moved says it once."""
+    return int(row.get("stage_since_ms") or row["accepted_ms"])

@@ -16,7 +16,7 @@ class Verdict(StrEnum):
     SAME = "same"  #: already known with this request: nothing changed
     REVISED = "revised"  #: known with another request: a new revision takes its place now
     QUEUED_REVISION = "queued_revision"  #: a job of the older request is paid for; the new one follows it
-    HELD = "held"  #: known with this request and failed, parked or uncertain: a person decides (`replay`)
+    HELD = "held"  #: known with this request and failed, parked or uncertain: a person decides (`replay`, `resume`)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,13 @@ class PhotoView:
     accepted_ms: int
     stage_since_ms: int
     job_id: str | None
+    #: 0 for the first picture of its request, n for the n-th regeneration; and the job that it is made from.
+    regeneration: int = 0
+    parent_job_id: str | None = None
+    #: Jobs of this photo that were paid for before this one, the oldest first.
+    earlier_jobs: tuple[str, ...] = ()
+    #: `keep` or `drop` when it was cancelled after its create had been sent: what becomes of the result.
+    cancel: str | None = None
     #: The photo was found staged in the store: an earlier life had done it.
     restored: bool = False
     error_code: str | None
@@ -76,6 +83,25 @@ class WorkerView:
     seen_ms_ago: int
 
 
+def pause_text(what: str, by: str, reason: str) -> str:
+    """Return a pause for people."""
+    return f"{what} is paused{f' by {by}' if by else ''}{f': {reason}' if reason else ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    """One pause by a person: of the account (`partner` is None) or of a partner."""
+
+    partner: str | None
+    since_ms: int
+    reason: str
+    by: str
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return pause_text("the account" if self.partner is None else f"partner {self.partner}", self.by, self.reason)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole account in one consistent picture."""
@@ -98,3 +124,12 @@ class Snapshot:
     paused_reason: str | None
     #: In a picture of several accounts: why some of them are paused while others go on, or None.
     partly_paused: str | None = None
+    #: Pauses by people, the account's first; and how many listings are paused.
+    pauses: tuple[PauseView, ...] = ()
+    paused_listings: int = 0
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing new is sent for the account, or None: the API's refusal first, then a person's pause."""
+        by_people = next((str(pause) for pause in self.pauses if pause.partner is None), None)
+        return self.paused_reason or by_people

@@ -35,9 +35,9 @@ local function slots_free(root, cap)
   return cap - redis.call('ZCARD', root .. 'slots') - (redis.call('ZCARD', sent) - kept)
 end
 
--- Photos between the backlog of sources and a slot.
+-- Photos between the backlog of sources and a slot; those that wait for another picture need no source.
 local function ahead_now(root)
-  local ahead = redis.call('ZCARD', root .. 'unadmitted:ingest_source')
+  local ahead = redis.call('ZCARD', root .. 'unadmitted:ingest_source') - redis.call('ZCARD', root .. 'remaking')
   for _, stage in ipairs({'ingesting', 'ingested'}) do
     ahead = ahead + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
   end

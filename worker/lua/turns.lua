@@ -11,7 +11,7 @@ local function head_of(root, kind, priority, now, may_go)
     local first = redis.call('ZRANGE', ring, 0, 0, 'WITHSCORES')
     local partner = first[1]
     if not partner then return nil end
-    local waiting = root .. 'backlog:' .. kind .. ':' .. priority .. ':' .. partner
+    local waiting = backlog_of(root, kind, priority, partner)
     local oldest = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
     if not oldest[1] then
       redis.call('ZREM', ring, partner)
@@ -27,13 +27,17 @@ local function head_of(root, kind, priority, now, may_go)
   end
 end
 
--- Partners that rested stand in their rings again.
-local function end_rests(root, kind, now)
+-- Partners that rested and may go now stand in their rings again.
+local function end_rests(root, kind, now, may_go)
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', root .. 'resting:' .. kind, '-inf', now)) do
-    redis.call('ZREM', root .. 'resting:' .. kind, member)
     local priority, partner = member:match('^(%d+):(.*)$')
-    if redis.call('EXISTS', root .. 'backlog:' .. kind .. ':' .. member) == 1 then
-      ring_join(root, kind, priority, partner)
+    if not may_go(partner) then
+      redis.call('ZADD', root .. 'resting:' .. kind, now + REST_MS, member)
+    else
+      redis.call('ZREM', root .. 'resting:' .. kind, member)
+      if redis.call('EXISTS', root .. 'backlog:' .. kind .. ':' .. member) == 1 then
+        ring_join(root, kind, priority, partner)
+      end
     end
   end
 end
@@ -42,7 +46,8 @@ end
 local function resting_now(root, kind)
   local photos = 0
   for _, member in ipairs(redis.call('ZRANGE', root .. 'resting:' .. kind, 0, -1)) do
-    photos = photos + redis.call('ZCARD', root .. 'backlog:' .. kind .. ':' .. member)
+    local waiting = root .. 'backlog:' .. kind .. ':' .. member
+    photos = photos + redis.call('ZCARD', waiting) - redis.call('ZINTERCARD', 2, waiting, root .. 'remaking')
   end
   return photos
 end
@@ -60,7 +65,7 @@ local function next_turn(root, kind, now, ageing_ms, weights, may_go)
     end
   end
   if not best then return nil end
-  local waiting = root .. 'backlog:' .. kind .. ':' .. best.priority .. ':' .. best.partner
+  local waiting = backlog_of(root, kind, best.priority, best.partner)
   local ring = root .. 'ring:' .. kind .. ':' .. best.priority
   local after = string.format('%.6f', best.tag + 1 / (tonumber(weights[best.partner]) or 1))
   redis.call('ZREM', waiting, best.photo)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worker.core.events import photo_staged
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
-from worker.storage.names import photo_folder
+from worker.storage.names import MANIFEST, photo_folder
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 async def announce(_services: Services, photo: Photo) -> Step:
     """Return the last step: the photo is done and its completion message is on the stream."""
     outputs = json.loads(photo.outputs or "{}").get("stored", [])
-    manifest = f"{photo_folder(photo.listing_id, photo.photo_id, photo.fingerprint)}/manifest.json"
+    folder = photo_folder(photo.listing_id, photo.photo_id, photo.fingerprint, photo.regeneration)
+    manifest = f"{folder}/{MANIFEST}"
     return Step(
         ending=Ending.GO,
         stage=Stage.DONE,

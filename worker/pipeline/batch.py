@@ -27,6 +27,7 @@ from worker.pipeline import LeaseLost
 from worker.pipeline.announce import announce
 from worker.pipeline.generate import create_generation, poll_generation
 from worker.pipeline.ingest import ingest_source, poll_ingest
+from worker.pipeline.interruption import interruption
 from worker.pipeline.persist import store_outputs
 from worker.pipeline.trouble import from_elsewhere, label
 
@@ -125,6 +126,8 @@ class Batches:
         photo = opened.photo
         if photo.lost >= MAX_LOST:
             return _lost_too_often(photo)
+        if (asked := interruption(photo)) is not None:
+            return asked
         if name in READS:
             spent_ms = (time.monotonic() - asked_s) * 1000
             if opened.wait_ms > 0 or spent_ms >= self._services.limits.guard_ms:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from worker.core.decide import REPLAY_HORIZON_MS, after_trouble, fail, uncertain
+from worker.core.decide import REPLAY_HORIZON_MS, after_store_trouble, after_trouble, fail, uncertain
 from worker.core.durations import observed_ms
 from worker.core.events import timestamp
 from worker.core.identity import generation_key, reference
@@ -24,7 +26,8 @@ from worker.flow.cadence import ALL_JOBS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Job
 from worker.pipeline import LeaseLost
-from worker.pipeline.trouble import from_api, label
+from worker.pipeline.regenerate import earlier_regeneration, key_of, regeneration_body, what_the_first_knows
+from worker.pipeline.trouble import from_api, from_elsewhere, label
 from worker.storage.errors import StoreError
 from worker.storage.manifest import Receipt, write_receipt
 
@@ -44,21 +47,26 @@ MAX_METADATA_CHARACTERS: Final = 200
 
 
 async def create_generation(services: Services, photo: Photo) -> Step:
-    """Create the job, or repeat an unanswered create byte for byte."""
+    """Create the job (a generation, or a regeneration), or repeat an unanswered create byte for byte."""
     if photo.stage is Stage.CREATING and photo.sent_ms is not None:
         age_ms = photo.now_ms - photo.sent_ms
         if age_ms >= services.rules.scaled(REPLAY_HORIZON_MS):
             return uncertain(_too_late(photo))
-    key = photo.idempotency_key or generation_key(
-        photo.account, photo.listing_id, photo.photo_id, photo.fingerprint, photo.create_try
-    )
-    body = photo.body or generation_body(photo, key, services.webhook_url)
+    try:
+        intent = await _intent(services, photo)
+    except StoreError as error:
+        # Nothing was sent: the photo stays what it is, and costs no attempt.
+        return after_store_trouble(photo, from_elsewhere(error), jitter=services.jitter(), rules=services.rules)
+    return intent if isinstance(intent, Step) else await _send(services, photo, intent)
+
+
+async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> Step:
+    """Take slot and grant, record the intent, send it; in this order."""
+    route = Route.REGENERATE if photo.parent_job_id else Route.GENERATIONS
+    photo = replace(photo, source_asset_id=photo.source_asset_id or intent.get("source_asset_id"))
+    body, key = intent["body"], intent["idempotency_key"]
     answer = await services.admission.admit(
-        photo,
-        [services.limits.budgets[Route.GENERATIONS]],
-        takes_slot=True,
-        intent={"body": body, "idempotency_key": key},
-        stage=Stage.CREATING,
+        photo, [services.limits.budgets[route]], takes_slot=True, intent=intent, stage=Stage.CREATING
     )
     if isinstance(answer, Stale):
         raise LeaseLost
@@ -67,9 +75,12 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     if not answer.still_good():
         return _unsent(photo)
     try:
-        job = await services.katalo.create_generation(body.encode(), key)
+        if photo.parent_job_id:
+            job = await services.katalo.regenerate(photo.parent_job_id, body.encode(), key)
+        else:
+            job = await services.katalo.create_generation(body.encode(), key)
     except KataloError as error:
-        trouble = await from_api(services, photo, Route.GENERATIONS, error)
+        trouble = await from_api(services, photo, route, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
     assert job.job_id is not None
     fields = {"job_id": job.job_id, "created_ms": str(photo.now_ms)}
@@ -88,6 +99,24 @@ async def _first_read_ms(services: Services, photo: Photo) -> int:
     if await services.webhooks_come():
         return await services.cadence.recovery_read_ms(photo.request.kind)
     return await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
+
+
+async def _intent(services: Services, photo: Photo) -> dict[str, str] | Step:
+    """Return what is recorded before the send: the exact body and its key; or where an earlier life leads to.
+
+    Raises StoreError when a regeneration can't be looked up.
+    """
+    if photo.body is not None and photo.idempotency_key is not None:
+        return {"body": photo.body, "idempotency_key": photo.idempotency_key}
+    if not photo.parent_job_id:
+        names = (photo.account, photo.listing_id, photo.photo_id, photo.fingerprint)
+        key = generation_key(*names, photo.create_try)
+        return {"body": generation_body(photo, key, services.webhook_url), "idempotency_key": key}
+    found = await earlier_regeneration(services, photo)
+    if found is not None:
+        return found
+    known = await what_the_first_knows(services, photo)
+    return known | {"body": regeneration_body(services.webhook_url), "idempotency_key": key_of(photo)}
 
 
 def generation_body(photo: Photo, key: str, webhook_url: str | None) -> str:
@@ -120,6 +149,8 @@ async def poll_generation(services: Services, photo: Photo) -> Step:
     except KataloError as error:
         trouble = await from_api(services, photo, Route.GENERATION_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
+    if photo.source_asset_id is None and job.source_asset_id is not None:
+        fields["source_asset_id"] = job.source_asset_id
     return await after_read(services, photo, job, fields)
 
 
@@ -201,6 +232,8 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
         revision=photo.revision,
         job_id=job_id,
         source_asset_id=photo.source_asset_id,
+        regeneration=photo.regeneration,
+        parent_job_id=photo.parent_job_id,
         idempotency_key=key,
         created_at=timestamp(photo.now_ms),
     )

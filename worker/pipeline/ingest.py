@@ -5,7 +5,6 @@ Guarantee: a photo that was staged before costs no call, and one whose job was p
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -22,8 +21,10 @@ from worker.flow.cadence import INGEST_KINDS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Ingest
 from worker.pipeline import LeaseLost
+from worker.pipeline.earlier import already_paid, already_staged
 from worker.pipeline.trouble import from_api
-from worker.storage.manifest import Manifest, Receipt, find_earlier_life
+from worker.storage.latest import newest_of, point_to
+from worker.storage.manifest import Manifest, find_earlier_life
 
 if TYPE_CHECKING:
     from worker.services import Services
@@ -38,9 +39,11 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
     if photo.create_try == 0:
         earlier = await find_earlier_life(services.store, photo.listing_id, photo.photo_id, photo.fingerprint)
         if isinstance(earlier, Manifest):
-            return _already_staged(earlier)
+            newest = await newest_of(services.store, earlier)
+            await point_to(services.store, newest, accepted_ms=photo.accepted_ms)
+            return already_staged(photo, newest)
         if earlier is not None:
-            return _already_paid(earlier)
+            return already_paid(earlier)
     try:
         if services.source_mode == "url" and services.sources.is_public_https(photo.request.source):
             return await _by_url(services, photo)
@@ -136,10 +139,10 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
         return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
     if photo.stage is Stage.ACCEPTED:
         fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
-        delay_ms = await services.cadence.first_ingest_read_ms(kind)
+        delay_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting)
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
     fields["read_ms"] = str(photo.now_ms)
-    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms)
+    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms, waiting=services.waiting)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
 
 
@@ -155,22 +158,6 @@ async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int)
     if photo.stage is not Stage.INGESTING:
         return None
     known = (await services.cadence.learnt(kind)).known
-    planned_ms = await services.cadence.first_ingest_read_ms(kind) if known else None
+    planned_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting) if known else None
     before_ms = photo.read_ms - photo.stage_since_ms if photo.read_ms is not None else None
     return observed_ms(age_ms, read_before_ms=before_ms, planned_ms=planned_ms)
-
-
-def _already_staged(manifest: Manifest) -> Step:
-    outputs = [output.model_dump(mode="json") for output in manifest.outputs]
-    fields = {"outputs": json.dumps({"stored": outputs}), "job_id": manifest.job_id, "restored": "1"}
-    # What the completion says of the job again: its reference is its key.
-    found = {"source_asset_id": manifest.source_asset_id, "idempotency_key": manifest.reference}
-    fields |= {name: value for name, value in found.items() if value}
-    return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields=fields)
-
-
-def _already_paid(receipt: Receipt) -> Step:
-    fields = {"job_id": receipt.job_id, "receipt_written": "1", "idempotency_key": receipt.idempotency_key}
-    if receipt.source_asset_id:
-        fields["source_asset_id"] = receipt.source_asset_id
-    return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=fields, adopt_slot=True)

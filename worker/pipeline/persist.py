@@ -1,4 +1,4 @@
-"""Copies a job's outputs into the user's own store, the manifest last.
+"""Copies a job's outputs into the user's own store, then the manifest, then the pointer to the latest picture.
 
 Guarantee: a manifest stands only where its outputs stand, complete and with their SHA-256; writing twice writes the
 same thing; an expired URL is got anew by reading the job, never by making another.
@@ -11,12 +11,12 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from worker.core.decide import fail_paid
-from worker.core.events import timestamp
-from worker.core.identity import reference
+from worker.core.events import reference_of, timestamp
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
 from worker.pipeline.trouble import from_elsewhere
 from worker.storage.errors import DownloadFailed, NotAnImage, UrlExpired
+from worker.storage.latest import point_to
 from worker.storage.manifest import write_outputs
 
 if TYPE_CHECKING:
@@ -43,14 +43,17 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
         revision=photo.revision,
         request=json.loads(photo.request.canonical_json()),
         source_sha256=photo.source_sha256,
-        reference=photo.idempotency_key and reference(photo.idempotency_key),
+        reference=reference_of(photo),
         job_id=photo.job_id or "",
         source_asset_id=photo.source_asset_id,
         images=[(output["role"], image) for output, image in zip(urls, images, strict=True)],
         created_at=timestamp(photo.created_ms or photo.now_ms),
         staged_at=timestamp(photo.now_ms),
         metadata=dict(photo.metadata),
+        regeneration=photo.regeneration,
+        parent_job_id=photo.parent_job_id,
     )
+    await point_to(services.store, manifest, accepted_ms=photo.accepted_ms)
     stored = [output.model_dump(mode="json") for output in manifest.outputs]
     return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields={"outputs": json.dumps({"stored": stored})})
 

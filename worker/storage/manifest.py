@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
 
+KeptT = TypeVar("KeptT", bound=BaseModel)
+
 
 class _Kept(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -34,6 +36,9 @@ class _Kept(BaseModel):
     revision: int
     job_id: str
     source_asset_id: str | None = None
+    #: Which picture of the request this is: 0 the first, n the n-th regeneration; and the job that it was made from.
+    regeneration: int = 0
+    parent_job_id: str | None = None
     created_at: str
 
 
@@ -71,31 +76,38 @@ class Receipt(_Kept):
 
 
 async def find_earlier_life(
-    store: ObjectStore, listing_id: str, photo_id: str, fingerprint: str
+    store: ObjectStore, listing_id: str, photo_id: str, fingerprint: str, regeneration: int = 0
 ) -> Manifest | Receipt | None:
-    """Return what an earlier life has left of this photo and request, the manifest before the receipt.
+    """Return what an earlier life has left of this picture of a photo, the manifest before the receipt.
 
     Raises StoreError when the store can't say: "not there" and "can't tell" are not the same, and only one is free.
     """
-    folder = photo_folder(listing_id, photo_id, fingerprint)
-    for name, kind in ((MANIFEST, Manifest), (RECEIPT, Receipt)):
-        content = await store.get(f"{folder}/{name}")
-        if content is None:
-            continue
-        try:
-            found = kind.model_validate_json(content)
-        except ValidationError as error:
-            logger.warning("damaged file ignored", extra={"object": f"{folder}/{name}", "errors": error.error_count()})
-            continue
-        if (found.listing_id, found.photo_id, found.fingerprint) == (listing_id, photo_id, fingerprint):
+    folder = photo_folder(listing_id, photo_id, fingerprint, regeneration)
+    kinds: tuple[tuple[str, type[Manifest | Receipt]], ...] = ((MANIFEST, Manifest), (RECEIPT, Receipt))
+    for name, kind in kinds:
+        found = await read_kept(store, f"{folder}/{name}", kind)
+        names = (listing_id, photo_id, fingerprint, regeneration)
+        if found and (found.listing_id, found.photo_id, found.fingerprint, found.regeneration) == names:
             return found
     return None
 
 
+async def read_kept(store: ObjectStore, name: str, kind: type[KeptT]) -> KeptT | None:
+    """Return the object `name` as `kind`; None when there is none or it is damaged. Raises StoreError."""
+    content = await store.get(name)
+    if content is None:
+        return None
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        logger.warning("damaged file ignored", extra={"object": name, "errors": error.error_count()})
+        return None
+
+
 async def write_receipt(store: ObjectStore, receipt: Receipt) -> None:
     """Write a receipt beside where the outputs will be. Raises StoreError."""
-    folder = photo_folder(receipt.listing_id, receipt.photo_id, receipt.fingerprint)
-    await store.put(f"{folder}/{RECEIPT}", _json(receipt), media_type="application/json")
+    folder = photo_folder(receipt.listing_id, receipt.photo_id, receipt.fingerprint, receipt.regeneration)
+    await store.put(f"{folder}/{RECEIPT}", as_json(receipt), media_type="application/json")
 
 
 async def write_outputs(
@@ -116,9 +128,11 @@ async def write_outputs(
     created_at: str,
     staged_at: str,
     metadata: Mapping[str, str],
+    regeneration: int = 0,
+    parent_job_id: str | None = None,
 ) -> Manifest:
     """Write every image (role, image), then the manifest; return it. Raises StoreError: then there is no manifest."""
-    folder = photo_folder(listing_id, photo_id, fingerprint)
+    folder = photo_folder(listing_id, photo_id, fingerprint, regeneration)
     outputs = []
     for role, image in images:
         name = f"{folder}/{role}.{image.kind.extension}"
@@ -147,12 +161,14 @@ async def write_outputs(
         reference=reference,
         job_id=job_id,
         source_asset_id=source_asset_id,
+        regeneration=regeneration,
+        parent_job_id=parent_job_id,
         outputs=tuple(outputs),
         created_at=created_at,
         staged_at=staged_at,
         metadata=dict(metadata),
     )
-    await store.put(f"{folder}/{MANIFEST}", _json(manifest), media_type="application/json")
+    await store.put(f"{folder}/{MANIFEST}", as_json(manifest), media_type="application/json")
     return manifest
 
 
@@ -160,8 +176,19 @@ def _shown(source: str) -> str:
     return source.partition("?")[0]
 
 
-def _json(kept: BaseModel) -> bytes:
+def as_json(kept: BaseModel) -> bytes:
+    """Return what is kept as canonical JSON."""
     return dumps(kept.model_dump(mode="json")).encode()
 
 
-__all__ = ["Manifest", "Receipt", "StoreError", "StoredOutput", "find_earlier_life", "write_outputs", "write_receipt"]
+__all__ = [
+    "Manifest",
+    "Receipt",
+    "StoreError",
+    "StoredOutput",
+    "as_json",
+    "find_earlier_life",
+    "read_kept",
+    "write_outputs",
+    "write_receipt",
+]

@@ -13,6 +13,7 @@ from worker.core.identity import digest
 
 MANIFEST: Final = "manifest.json"
 RECEIPT: Final = "receipt.json"
+LATEST: Final = "latest.json"
 
 _PLAIN: Final = re.compile(r"[a-z0-9_][a-z0-9._-]{0,63}")
 _UNSAFE: Final = re.compile(r"[^a-z0-9_-]+")
@@ -28,6 +29,12 @@ def segment(identifier: str) -> str:
     return f"{readable}~{digest('segment', identifier)}"
 
 
-def photo_folder(listing_id: str, photo_id: str, fingerprint: str) -> str:
-    """Return the folder of one revision's outputs, below the store's prefix."""
-    return f"{segment(listing_id)}/{segment(photo_id)}/{fingerprint}"
+def photo_folder(listing_id: str, photo_id: str, fingerprint: str, regeneration: int = 0) -> str:
+    """Return the folder of one picture's outputs, below the store's prefix; regenerated ones lie in the first's."""
+    first = f"{segment(listing_id)}/{segment(photo_id)}/{fingerprint}"
+    return f"{first}/r{regeneration}" if regeneration else first
+
+
+def latest_name(listing_id: str, photo_id: str) -> str:
+    """Return the name of the object that says which picture of a photo is the latest."""
+    return f"{segment(listing_id)}/{segment(photo_id)}/{LATEST}"

@@ -41,7 +41,7 @@ def test_redis_is_judged_by_what_it_says_of_itself(info, skew_s, part, mark):
         (snapshot(paused_reason="the key is revoked"), "account", "bad"),
         (snapshot(stages={Stage.FAILED: 2}), "photos", "note"),
         (snapshot(stages={Stage.UNCERTAIN: 2}), "photos", "bad"),
-        (snapshot(stages={Stage.PARKED: 2}), "photos", "bad"),
+        (snapshot(stages={Stage.PARKED: 2}), "photos", "note"),
     ],
 )
 def test_the_fleet_is_judged_by_its_picture(picture, part, mark):

@@ -13,7 +13,10 @@ from worker.ledger.snapshot import Verdict
 GOOD = '{"listing_id": "L1", "photos": [{"photo_id": "a", "source": "https://photos.test/a.jpg", "mode": "clean"}]}'
 BAD = '{"listing_id": "L2", "photos": [{"photo_id": "b"}]}'
 
-COMMANDS = ("run", "enqueue", "status", "watch", "worker", "sandbox", "doctor", "failed", "replay")
+COMMANDS = (
+    *("run", "enqueue", "status", "watch", "worker", "sandbox", "doctor", "failed", "replay"),
+    *("regenerate", "cancel", "pause", "resume"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -136,7 +139,7 @@ def test_replay_of_a_listing_says_what_it_may_cost(stagecrew, ledger):
     result = stagecrew("replay", "L1")
     assert result.exit_code == 0
     assert "1 photo sent again: up to 1 new job, which may be billed" in result.output
-    assert "1 photo left alone: neither failed nor held" in result.stderr
+    assert "1 photo left alone: neither failed nor uncertain" in result.stderr
 
 
 def test_replay_leaves_an_uncertain_photo_alone_unless_told_to_create_again(stagecrew, ledger):

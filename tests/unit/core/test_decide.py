@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.backoff import LONGEST_MS, retry_delay_ms
-from worker.core.decide import DENIED_READS, MAX_ATTEMPTS, REPLAY_HORIZON_MS, Rules, after_trouble
+from worker.core.decide import DENIED_READS, MAX_ATTEMPTS, REPLAY_HORIZON_MS, Rules, after_store_trouble, after_trouble
 from worker.core.photo import ENDED, HELD, STEP_OF, TRANSITIONS, Photo, Stage
 from worker.core.request import Request
 from worker.core.step import Ending, Step
@@ -130,6 +132,21 @@ def test_an_asset_that_has_gone_is_taken_in_again_once_under_new_keys() -> None:
     assert (step.stage, step.fields) == (Stage.ACCEPTED, {"ingest_try": "1", "create_try": "1"})
     assert step.release_slot
     assert decide(photo_in(Stage.INGESTED, ingest_try=1), gone).stage is Stage.FAILED
+
+
+def test_a_regeneration_whose_parent_job_has_gone_fails_and_takes_no_source_in() -> None:
+    gone = Trouble(cause=Cause.NOT_THERE, code="not_found", message="m", refused=True)
+    photo = replace(photo_in(Stage.INGESTED), regeneration=1, parent_job_id="gen_0")
+    step = decide(photo, gone)
+    assert (step.stage, step.error_code, step.release_slot) == (Stage.FAILED, "not_found", True)
+    sent = replace(photo_in(Stage.CREATING), regeneration=1, parent_job_id="gen_0")
+    assert decide(sent, gone).stage is Stage.UNCERTAIN, "after an unanswered send a job may exist all the same"
+
+
+def test_a_store_that_is_away_before_a_create_leaves_the_photo_unsent_and_spends_no_attempt() -> None:
+    away = Trouble(cause=Cause.DOWN, code="store_unavailable", message="m")
+    step = after_store_trouble(photo_in(Stage.INGESTED), away, jitter=0.5, rules=Rules())
+    assert (step.stage, step.ending) == (Stage.INGESTED, Ending.WAIT)
 
 
 def test_every_stage_that_is_not_final_has_a_step_and_every_stage_has_a_way_out() -> None:

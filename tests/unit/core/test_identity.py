@@ -7,7 +7,15 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.identity import event_id, fingerprint, generation_key, photo_key, reference, source_key
+from worker.core.identity import (
+    event_id,
+    fingerprint,
+    generation_key,
+    photo_key,
+    reference,
+    regenerate_key,
+    source_key,
+)
 from worker.core.request import Request, canonical_request
 
 ids = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60)
@@ -31,6 +39,7 @@ def test_keys_fit_the_headers_alphabet_and_length(listing: str, photo: str, trie
     for key in (
         source_key("default", listing, photo, "sha", tries),
         generation_key("default", listing, photo, "f" * 32, tries),
+        regenerate_key("default", listing, photo, "f" * 32, regeneration=tries, create_try=tries),
     ):
         assert ALLOWED.fullmatch(key), key
         assert reference(key) == key
@@ -45,8 +54,17 @@ def test_keys_of_routes_accounts_and_tries_differ(listing: str, photo: str) -> N
         source_key("default", listing, photo, "x", 1),
         generation_key("default", listing, photo, "x"),
         generation_key("default", listing, photo, "x", 1),
+        regenerate_key("default", listing, photo, "x", regeneration=1),
+        regenerate_key("default", listing, photo, "x", regeneration=11),
+        regenerate_key("default", listing, photo, "x", regeneration=1, create_try=1),
+        regenerate_key("other", listing, photo, "x", regeneration=1),
     }
-    assert len(made) == 6
+    assert len(made) == 10
+
+
+def test_the_number_of_a_regeneration_can_be_read_in_its_key() -> None:
+    key = regenerate_key("default", "listing-1234567890", "photo-1234567890", "f" * 32, regeneration=12)
+    assert re.fullmatch(r"regenerate-listing_12-photo_1234-[a-z2-7]{26}-r12", key), key
 
 
 def test_names_are_frozen() -> None:

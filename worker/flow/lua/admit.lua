@@ -1,5 +1,5 @@
 -- Allows writes to the API now, each on its own: slot, grants and the recorded intent together, all or none.
--- Idempotent by the lease's token.
+-- Idempotent by the lease's token. What is before its create and paused by people waits, whoever holds its lease.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; then for each photo a JSON array: key, token, slots' cap (0: the call takes none),
 --       intent (flat pairs for the row, written before the call is sent), the intent's stage or '',
@@ -8,10 +8,10 @@
 -- include: clock
 -- include: place
 -- include: budget
--- include: history
 -- include: in_force
 -- include: slots
 -- include: jobs
+-- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
 local slots = root .. 'slots'
 
@@ -19,6 +19,7 @@ local function admit(key, token, cap, intent, stage, budgets)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'token', 'stage', 'partner')
   if known[1] ~= token then return {'stale', 0} end
+  if BACKLOG_OF[known[2]] and is_paused(root, known[3]) then return {'wait', 1000} end
   local wait = 0
   for _, budget in ipairs(in_force(root, budgets)) do
     wait = math.max(wait, budget_wait(root, budget[1], budget[2], budget[3], now, token))
@@ -39,6 +40,7 @@ local function admit(key, token, cap, intent, stage, budgets)
   if stage ~= '' and known[2] ~= stage then
     redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now)
     note_stage(row, stage, now)
+    redis.call('ZREM', root .. 'remaking', key)
     count(root, known[3], known[2], -1)
     count(root, known[3], stage, 1)
   end

@@ -14,6 +14,7 @@
 -- include: pick
 -- include: in_force
 -- include: grow
+-- include: paused
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
 if leader and leader ~= ARGV[2] then return {'follow', redis.call('PTTL', root .. 'leader')} end
@@ -88,12 +89,12 @@ local function ripen(kind, step)
   end
 end
 
-local function may_go(_)
-  return true
+local function may_go(partner)
+  return not is_paused(root, partner)
 end
 
 local function backlog(kind, step, free)
-  end_rests(root, kind, now)
+  end_rests(root, kind, now, may_go)
   local sent = 0
   while sent < free do
     local key = next_turn(root, kind, now, set.ageing_ms, set.weights, may_go)

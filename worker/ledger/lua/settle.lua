@@ -7,10 +7,11 @@
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
+-- include: paused
+-- include: park
 -- include: revise
 -- include: ended
 -- include: learn
--- include: history
 -- include: called
 -- include: jobs
 -- include: notice
@@ -47,6 +48,7 @@ local function settle(key, token, step)
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
     note_stage(row, stage, now)
+    if was == 'ingested' then redis.call('ZREM', root .. 'remaking', key) end
     redis.call('HDEL', row, 'attempt')
     if not step.poll then redis.call('HDEL', row, 'polls') end
     count(root, partner, was, -1)

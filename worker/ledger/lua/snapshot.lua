@@ -23,4 +23,5 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   pauses = all('pauses'), cap = all('cap'), limits = all('limits'), budgets = budgets, workers = workers,
   slots = redis.call('ZCARD', root .. 'slots'), leases = redis.call('ZCARD', root .. 'leases'),
   leader = redis.call('GET', root .. 'leader'), boot = redis.call('GET', root .. 'boot'),
-  reason = redis.call('GET', root .. 'paused_reason')})
+  reason = redis.call('GET', root .. 'paused_reason'), paused = all('paused'),
+  paused_listings = redis.call('HLEN', root .. 'paused_listings')})
