@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
+from config.caps import CapSettings
 from config.limits import LimitSettings
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ def settings_for(settings: Settings, name: str | None = None) -> Settings:
             own = {"katalo_api_key": None, "katalo_webhook_secret": None, "storage_url": below(fleet, name)} | own
         weights = {**fleet.partner_weights, **own.get("partner_weights", {})}
         limits = {**fleet.limits.model_dump(exclude_unset=True), **own.get("limits", {})}
-        own |= {"partner_weights": weights, "limits": LimitSettings(**limits)}
+        caps = {**fleet.caps.model_dump(exclude_unset=True), **own.get("caps", {})}
+        own |= {"partner_weights": weights, "limits": LimitSettings(**limits), "caps": CapSettings(**caps)}
     return fleet.model_copy(update=own).coming_from(replace(fleet.origin, account=name, fleet=fleet))
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from config.accounts import DEFAULT, Entry, Origin, below
-from config.limits import LimitSettings
-from config.settings import Settings, said_of
+from config.problems import said_of
+from config.settings import GROUPS, Settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -50,6 +50,7 @@ class _Raw(BaseModel):
     base_url: str | None = None
     storage_url: str | None = None
     limits: dict[str, Any] = {}
+    caps: dict[str, Any] = {}
     in_flight: int | None = None
     partners: dict[str, Any] = {}
 
@@ -156,6 +157,7 @@ def _own(reading: _Reading, name: str, written: _Raw) -> dict[str, Any]:
         "katalo_base_url": written.base_url,
         "storage_url": written.storage_url,
         "limits": dict(written.limits),
+        "caps": dict(written.caps),
         "partner_weights": dict(written.partners),
     }
     if written.in_flight is not None:
@@ -173,13 +175,13 @@ def _checked(reading: _Reading, name: str, own: dict[str, Any]) -> dict[str, Any
         for detail in error.errors(include_input=False, include_url=False):
             place = [str(part).lower() for part in detail["loc"]]
             field_name = ".".join([_FIELD_OF.get(place[0], place[0]), *place[1:]])
-            known = LimitSettings.model_fields if place[0] == "limits" else {}
+            known = GROUPS.get(place[0], {})
             reading.wrong(
                 name, field_name, _unknown(place[-1], known) if known and _is_extra(detail) else said_of(detail)
             )
         return None
-    limits = found.limits.model_dump(exclude_unset=True)
-    return {setting: limits if setting == "limits" else getattr(found, setting) for setting in own}
+    grouped = {name: getattr(found, name).model_dump(exclude_unset=True) for name in GROUPS}
+    return {setting: grouped[setting] if setting in grouped else getattr(found, setting) for setting in own}
 
 
 def _api_key(reading: _Reading, name: str, written: _Raw) -> str | None:

@@ -1,4 +1,4 @@
-"""What the settings of intake from the network are made of: bearer tokens, and a folder that messages may name.
+"""The settings of intake from the network: bearer tokens, the largest body, a folder that messages may name.
 
 Of a token only its SHA-256 is kept, and a candidate is compared in constant time. It is never in a repr, a log or a
 settings dump, because nothing here holds it after it was read.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 #: Shorter ones can be guessed; `openssl rand -hex 32` prints 64.
 LEAST_CHARACTERS: Final = 16
@@ -55,17 +55,32 @@ def _read(value: object) -> object:
     return Tokens.of(value) if isinstance(value, str) else value
 
 
-def _absolute(value: Path) -> Path:
-    if not value.is_absolute():
+def _absolute(value: Path | None) -> Path | None:
+    if value is not None and not value.is_absolute():
         message = "it must be an absolute path, the same on every worker"
         raise ValueError(message)
     return value
 
 
-#: Written as a text with commas.
-TokensGiven = Annotated[Tokens, BeforeValidator(_read)]
-#: A folder that is the same for every process, whatever its working folder is.
-AbsoluteFolder = Annotated[Path, AfterValidator(_absolute)]
+IntakeTokens = Annotated[
+    Tokens | None,
+    BeforeValidator(_read),
+    Field(
+        description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing."
+    ),
+]
+IntakeMaxBytes = Annotated[
+    int,
+    Field(ge=1024, description="Bytes of the largest body of `POST /v1/listings`; JSON Lines are read as they come."),
+]
+EnqueueFilesBelow = Annotated[
+    Path | None,
+    AfterValidator(_absolute),
+    Field(
+        description="Folder below which `stagecrew.enqueue` messages may name files of the workers' disks; none unless "
+        "set, because whoever reaches the broker could have any picture there staged."
+    ),
+]
 
 
 def _digest(token: str) -> bytes:

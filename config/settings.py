@@ -6,10 +6,10 @@ the only door to the environment: `Settings(...)` itself takes what it is given 
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,11 +24,22 @@ from pydantic_settings import (
 )
 
 from config.accounts import Origin
-from config.intake import AbsoluteFolder, TokensGiven
+from config.caps import CapSettings
+from config.intake import EnqueueFilesBelow, IntakeMaxBytes, IntakeTokens
 from config.limits import Limit, LimitSettings
 from config.partners import Weights
+from config.problems import said_of, unknown_of
 
-__all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
+__all__ = [
+    "CapSettings",
+    "Limit",
+    "LimitSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "variable_of",
+    "variables",
+]
 
 #: Sinks that have a name in the design but no code yet.
 _LATER_SINKS: Final = frozenset({"sqs", "sns", "https", "celery"})
@@ -96,6 +107,20 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1000, description="Messages that the completion stream keeps, about."
     )
     limits: LimitSettings = Field(default=LimitSettings(), description="The organisation's limits.")
+    caps: CapSettings = Field(default=CapSettings(), description="What may be spent.")
+    job_price_usd: Decimal | None = Field(
+        default=None,
+        ge=0,
+        description="What a job costs, for `stagecrew enqueue --dry-run`; learnt from the billing ledger unless set.",
+    )
+    billing_lateness_h: float = Field(
+        default=24, ge=0, description="Hours (API time) after its end until a job's bill counts as missing."
+    )
+    reconcile_days: int = Field(
+        default=7,
+        ge=0,
+        description="Days that the fleet's own daily reconciliation looks back; 0: it does none.",
+    )
     source_mode: Literal["auto", "upload", "url"] = Field(
         default="auto",
         description="How sources reach the API: `upload` sends their bytes, `url` lets the API fetch public "
@@ -135,12 +160,11 @@ class Settings(BaseSettings):
     guard_ms: int = Field(
         default=1000,
         ge=0,
-        description="How long a grant is good for, in ms, so the longest way of a call to the API. A grant holds its "
-        "place in the window for that much longer until its call is over, and no longer: a budget of N a window W is "
-        "used to W / (W + the call's own time), whatever the guard.",
+        description="How long a grant is good for, in ms: the longest way of a call to the API. It costs no budget: a "
+        "grant holds its place for so much longer only until its call is over (docs/flow-control.md).",
     )
     look_ahead: int | None = Field(
-        default=None, ge=1, description="Photos made ready ahead of free slots; as many as slots unless set."
+        default=None, ge=1, description="Photos made ready ahead of free slots; by learnt ingest times unless set."
     )
     max_attempts: int = Field(default=12, ge=1, description="Failed tries of one step before the photo fails.")
     ingest_deadline_s: float = Field(
@@ -176,20 +200,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = Field(
         default="auto", description="`json` a line an event, `pretty` for people; `auto`: pretty on a terminal."
     )
-    intake_tokens: TokensGiven | None = Field(
-        default=None,
-        description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing.",
-    )
-    intake_max_bytes: int = Field(
-        default=256 * 1024 * 1024,
-        ge=1024,
-        description="Bytes of the largest body of `POST /v1/listings`; JSON Lines are read as they come.",
-    )
-    enqueue_files_below: AbsoluteFolder | None = Field(
-        default=None,
-        description="Folder below which `stagecrew.enqueue` messages may name files of the workers' disks; none unless "
-        "set, because whoever reaches the broker could have any picture there staged.",
-    )
+    intake_tokens: IntakeTokens = None
+    intake_max_bytes: IntakeMaxBytes = 256 * 1024 * 1024
+    enqueue_files_below: EnqueueFilesBelow = None
     flower_auth: SecretStr | None = Field(
         default=None,
         description="`user:password` that Flower asks for; without it Flower listens on 127.0.0.1 only.",
@@ -323,6 +336,10 @@ class Settings(BaseSettings):
         return value
 
 
+#: Settings that are a group of variables, `STAGECREW_<GROUP>__<NAME>`.
+GROUPS: Final = {"limits": LimitSettings.model_fields, "caps": CapSettings.model_fields}
+
+
 class _Given(EnvSettingsSource):
     """Variables from a mapping instead of the process's environment; empty ones count as not set."""
 
@@ -338,8 +355,8 @@ def variable_of(name: str) -> str:
 
 def variables() -> set[str]:
     """Return the names of all variables that are read."""
-    names = {variable_of(name) for name in Settings.model_fields if name != "limits"}
-    return names | {f"STAGECREW_LIMITS__{name.upper()}" for name in LimitSettings.model_fields}
+    names = {variable_of(name) for name in Settings.model_fields if name not in GROUPS}
+    return names | {f"STAGECREW_{group.upper()}__{name.upper()}" for group in GROUPS for name in GROUPS[group]}
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -351,7 +368,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
         environ = {**from_file, **os.environ}
     known = variables()
-    problems = [_unknown(name) for name in sorted(environ) if name.startswith("STAGECREW_") and name not in known]
+    problems = [
+        unknown_of(name, known) for name in sorted(environ) if name.startswith("STAGECREW_") and name not in known
+    ]
     try:
         settings = Settings(**_Given({name: environ[name] for name in known if name in environ})())
     except ValidationError as error:
@@ -364,24 +383,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
-def _unknown(name: str) -> str:
-    # All share the prefix, which would make any two of them alike.
-    known = {variable.removeprefix("STAGECREW_"): variable for variable in sorted(variables())}
-    near = difflib.get_close_matches(name.removeprefix("STAGECREW_"), known, n=1)
-    remedy = f"did you mean {known[near[0]]}?" if near else "remove it; docs/settings.md lists all settings"
-    return f"{name}: there is no such setting; {remedy}"
-
-
 def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
-    limit = place[:1] == ["limits"]
-    variable = f"STAGECREW_LIMITS__{place[1].upper()}" if limit else variable_of(place[0].lower())
+    grouped = place[0] in GROUPS and len(place) > 1
+    variable = f"STAGECREW_{place[0].upper()}__{place[1].upper()}" if grouped else variable_of(place[0].lower())
     return f"{variable}: {said_of(found)}"
-
-
-def said_of(found: Any) -> str:
-    """Return what one of pydantic's findings says, with a remedy."""
-    said = str(found["msg"]).removeprefix("Value error, ")
-    said = f"{said[0].lower()}{said[1:]}"
-    # A check of our own names its remedy itself.
-    return said if found["type"] == "value_error" else f"{said}; see docs/settings.md"

@@ -23,7 +23,16 @@ The scripts get the root as their declared key and build the others from it: one
 | `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
 | `intake` | hash | what came in over the network so far, by door | lasting |
-| `paused_reason` | string | why the account is paused | twice the pause |
+| `parking` | hash | why and since when the account is parked, and when it is probed | until it goes on |
+| `spend:<day>` | hash | jobs bought on a day (UTC), by the account and by partner | 400 days |
+| `bought:<day>` | hash | whose job a job is, by the day on which it became known | 62 days |
+| `capped`, `capped_why` | sorted set, hash | who has reached which cap, and when to look again | until it moves |
+| `caps_seen` | string | digest of the caps that the marks were made by | lasting |
+| `usage` | hash | the usage summary as last read, and what had been bought by then | until the next |
+| `duties` | hash | who does which part of the upkeep, and when it is due again | lasting |
+| `billing:<walk>` | hash | lines of the billing ledger that a walk has read, its position | 3 days after a page |
+| `billing:strangers` | hash | billed jobs that no receipt in the store names | 62 days after the last |
+| `prices` | hash | the last price seen of each usage type (USD) | lasting |
 | `remaking` | sorted set | photos that wait for another picture, since when (ms) | lasting |
 | `paused` | hash | the account's and partners' pauses by people: since when, why, by whom | until resumed |
 | `paused_listings` | hash | the same of listings, by their keys | until resumed |

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -22,20 +23,29 @@ from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
 from worker.flow.cadence import Cadence
+from worker.flow.caps import Cap, Caps
 from worker.flow.dispatching import Dispatching
+from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
 from worker.flow.outlook import Prospects
+from worker.flow.parking import Parking
 from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
 from worker.katalo.keyring import Keyring
+from worker.ledger.bills import Bills
+from worker.ledger.bought import BoughtJobs
 from worker.ledger.inbox import Inbox
 from worker.ledger.ledger import Ledger
+from worker.ledger.purge import Purge
+from worker.ledger.uncertain import UncertainPhotos
+from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
 
 if TYPE_CHECKING:
+    from config.caps import CapSettings
     from config.rotation import LiveAccounts
     from config.settings import Settings
 
@@ -59,6 +69,13 @@ class Account:
     admission: Admission
     dispatching: Dispatching
     cadence: Cadence
+    parking: Parking
+    usage: UsageBook
+    duties: Duties
+    bought: BoughtJobs
+    bills: Bills
+    uncertain: UncertainPhotos
+    purge: Purge
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,9 +90,12 @@ class Services:
     rules: Rules
     source_mode: str
     webhook_url: str | None
-    #: Both in ms of the API's time.
+    #: All in ms of the API's time.
     ingest_deadline_ms: int
     job_deadline_ms: int
+    billing_lateness_ms: int
+    #: What a job costs, as the settings say; None: as the billing ledger does.
+    job_price_usd: Decimal | None
     #: Without one the key stays what it is.
     keyring: Keyring | None = None
     #: A random number in [0, 1) for the spread of waits.
@@ -105,7 +125,7 @@ class Services:
         """Take over the key that the account's file has now; with another one the account's pause is over."""
         if self.keyring is None or not await self.keyring.renewed(look_closer=look_closer):
             return False
-        await self.admission.mended()
+        await self.account.parking.mended()
         return True
 
     async def key_was_replaced(self, key_number: int) -> bool:
@@ -143,8 +163,23 @@ def limits_of(settings: Settings) -> Limits:
         limit = getattr(settings.limits, route.value)
         window_ms = int(limit.window_s * 1000 / settings.speed) + guard_ms
         budgets[route] = Budget(route=route, count=limit.count, window_ms=window_ms)
-    fixed = frozenset(settings.limits.model_fields_set)
-    return Limits(budgets=budgets, in_flight=settings.limits.in_flight, guard_ms=guard_ms, fixed=fixed)
+    return Limits(
+        budgets=budgets,
+        in_flight=settings.limits.in_flight,
+        guard_ms=guard_ms,
+        fixed=frozenset(settings.limits.model_fields_set),
+        caps=caps_of(settings.caps),
+    )
+
+
+def caps_of(caps: CapSettings) -> Caps:
+    """Return the caps on what may be bought, as the scripts take them."""
+    return Caps(
+        account=Cap(per_day=caps.account_per_day, per_period=caps.account_per_period),
+        partner=Cap(per_day=caps.partner_per_day, per_period=caps.partner_per_period),
+        partners={name: Cap(per_day=cap.per_day, per_period=cap.per_period) for name, cap in caps.partners.items()},
+        stop_at_included=caps.stop_at_included,
+    )
 
 
 def _webhook_url(settings: Settings) -> str | None:
@@ -205,6 +240,19 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
             admission=Admission(scripts, limits),
             dispatching=dispatching,
             cadence=cadence,
+            parking=Parking(
+                scripts,
+                account=account,
+                speed=settings.speed,
+                stream=stream_of(settings),
+                stream_length=settings.completions_max_len,
+            ),
+            usage=UsageBook(scripts),
+            duties=Duties(scripts),
+            bought=BoughtJobs(scripts),
+            bills=Bills(scripts),
+            uncertain=UncertainPhotos(scripts),
+            purge=Purge(scripts),
         )
     finally:
         await redis.aclose()
@@ -252,4 +300,6 @@ async def open_services(
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
             keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,
+            billing_lateness_ms=int(settings.billing_lateness_h * 3_600_000),
+            job_price_usd=settings.job_price_usd,
         )

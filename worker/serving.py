@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from worker.core.photo import StepName
 from worker.dispatch.dispatcher import Dispatcher, Publish
 from worker.pipeline.batch import Batches
+from worker.pipeline.upkeep import Upkeep
 from worker.services import Services, open_services
 
 if TYPE_CHECKING:
@@ -89,11 +90,13 @@ class Serving:
             busy=lambda: batches.busy,
             publish=self._publish,
         )
+        upkeep = Upkeep(services, name=self._name, reconcile_days=self._settings.reconcile_days)
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "renew": batches.renew_for_ever,
             "dispatch": dispatcher.run,
             "heartbeat": dispatcher.beat_for_ever,
             "key": lambda: _watch_key(services),
+            "upkeep": upkeep.run,
         }
         self._batches, self._dispatcher = batches, dispatcher
         self.tried.set()

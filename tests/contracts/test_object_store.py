@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,21 @@ from moto.server import ThreadedMotoServer
 
 from worker.storage.errors import StoreError
 from worker.storage.images import JPEG
-from worker.storage.manifest import Manifest, Receipt, find_earlier_life, write_outputs, write_receipt
+from worker.storage.manifest import Manifest, Receipt, each_kept, find_earlier_life, write_outputs, write_receipt
 from worker.storage.names import photo_folder
 from worker.storage.outputs import FetchedImage
 from worker.storage.store import Store, open_store, read_s3
+
+RECEIPT = Receipt(
+    account="default",
+    listing_id="l/2",
+    photo_id="p",
+    fingerprint="f1",
+    revision=1,
+    job_id="gen_7",
+    idempotency_key="k",
+    created_at="2026-01-01T00:00:00Z",
+)
 
 Story = Callable[[Store], Coroutine[Any, Any, None]]
 
@@ -63,6 +75,32 @@ def test_what_is_put_can_be_got_and_deleted(store: Store) -> None:
         await store.delete("a/b.jpg")
         await store.delete("a/b.jpg")
         assert await store.get("a/b.jpg") is None
+
+    asyncio.run(story())
+
+
+def test_what_is_listed_is_what_was_put_under_the_names_by_which_it_can_be_got(store: Store) -> None:
+    async def story() -> None:
+        names = [f"some~listing/p_{number}/manifest.json" for number in range(5)]
+        names += ["some~listing.2/x/receipt.json", "other/p.1/f/r2/manifest.json", "@north/l/p/manifest.json"]
+        before_ms = int(time.time() * 1000)
+        for name in names:
+            await store.put(name, name.encode(), media_type="application/json")
+        found = {listed.name: listed async for listed in store.listed()}
+        assert set(names) <= set(found)
+        assert [await store.get(name) for name in names] == [name.encode() for name in names]
+        # S3 tells whole seconds.
+        assert all(found[name].modified_ms >= before_ms - 2_000 for name in names)
+        below = [listed.name async for listed in store.listed("some~listing/")]
+        assert sorted(below) == names[:5]
+        assert [listed.name async for listed in store.listed("nobody/")] == []
+        kept = photo_folder("l/1", "p 1", "f1")
+        await write(store)
+        await write_receipt(store, RECEIPT.model_copy(update={"listing_id": "l/1", "photo_id": "p 1"}))
+        everything = [one async for one in each_kept(store)]
+        assert {type(one) for one in everything if one.listing_id == "l/1"} == {Manifest, Receipt}
+        assert [one async for one in each_kept(store, modified_since_ms=before_ms + 3_600_000)] == []
+        assert {one.job_id async for one in each_kept(store, prefix=f"{kept}/")} == {"gen_1", "gen_7"}
 
     asyncio.run(story())
 
@@ -115,20 +153,9 @@ def test_a_manifest_names_its_outputs_and_is_found_again(store: Store) -> None:
 
 
 def test_a_receipt_is_found_as_long_as_there_is_no_manifest(store: Store) -> None:
-    receipt = Receipt(
-        account="default",
-        listing_id="l/2",
-        photo_id="p",
-        fingerprint="f1",
-        revision=1,
-        job_id="gen_7",
-        idempotency_key="k",
-        created_at="2026-01-01T00:00:00Z",
-    )
-
     async def story() -> None:
-        await write_receipt(store, receipt)
-        assert await find_earlier_life(store, "l/2", "p", "f1") == receipt
+        await write_receipt(store, RECEIPT)
+        assert await find_earlier_life(store, "l/2", "p", "f1") == RECEIPT
 
     asyncio.run(story())
 

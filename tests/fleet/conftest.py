@@ -31,6 +31,7 @@ from worker.sandbox.running import RunningSandbox, running_sandbox
 from worker.services import open_ledger
 
 SPEED = 20.0
+ROOT = Path(__file__).parents[2]
 #: A run that does not end within this is broken, not slow.
 DEADLINE_S = 240.0
 
@@ -142,6 +143,11 @@ class Fleet:
         snapshot = self.snapshot()
         assert (snapshot.slots_used, snapshot.leases) == (0, 0), "slots and leases all came back"
         return books
+
+    def stagecrew(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator of this fleet would."""
+        command = [sys.executable, "-m", "worker.cli", *arguments]
+        return subprocess.run(command, env=self.environ, cwd=ROOT, capture_output=True, text=True, check=False)
 
     def stored(self, name: str) -> bytes:
         """Return an object of the account's store."""

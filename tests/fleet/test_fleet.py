@@ -48,11 +48,11 @@ def test_a_photo_that_an_earlier_life_staged_costs_no_call(fleet: Build) -> None
     listings = crew.photos(10)
     crew.enqueue(listings)
     crew.wait_for_all(10)
-    calls, first = crew.sandbox.books()["accepted"], {event["id"] for event in crew.events()}
+    calls, first = _calls(crew), {event["id"] for event in crew.events()}
     crew._ask(lambda ledger: ledger._redis.flushall())
     assert {answer.verdict for answer in crew.enqueue(listings)} == {Verdict.ACCEPTED}
     crew.wait_for_all(10)
-    assert crew.sandbox.books()["accepted"] == calls
+    assert _calls(crew) == calls
     assert {event["id"] for event in crew.events()} == first, "announced again, under the same ids"
 
 
@@ -173,3 +173,8 @@ def test_a_job_that_takes_too_long_is_reported_and_read_on_to_its_end(fleet: Bui
     crew.check_books(staged=1)
     [view] = crew._ask(lambda ledger: ledger.listing(listing.listing_id))
     assert view.error_code is None, "it is not late any more"
+
+
+def _calls(crew: Fleet) -> dict[str, int]:
+    """Return the calls so far, but for the fleet's own reads of its usage."""
+    return {route: count for route, count in crew.sandbox.books()["accepted"].items() if route != "usage"}

@@ -18,14 +18,18 @@ from worker.core.routes import Route
 from worker.core.step import Ending, Step
 from worker.flow.admission import Admission, Granted, Stale, Wait
 from worker.flow.cadence import Cadence
+from worker.flow.caps import NO_CAPS, Caps
 from worker.flow.dispatching import Dispatched, Dispatching, Follow, Orders
+from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
 from worker.flow.outlook import Prospects
+from worker.flow.parking import Parking
 from worker.katalo.models import Output
 from worker.katalo.notice import COMPLETED, Notice
 from worker.ledger.inbox import Inbox, Outcome
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
+from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
 
 START_MS = 1_800_000_000_000
@@ -48,6 +52,7 @@ class Account:
     in_flight: int = 3
     max_kept: int = 100
     look_ahead: int | None = 100
+    caps: Caps = NO_CAPS
     weights: dict[str, int] = field(default_factory=dict)
     name: str = "default"
     fixed: frozenset[str] = frozenset()
@@ -58,7 +63,9 @@ class Account:
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
         reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
         budgets[Route.INGEST_READS] = reads
-        self.limits = Limits(budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed)
+        self.limits = Limits(
+            budgets=budgets, in_flight=self.in_flight, guard_ms=GUARD_MS, fixed=self.fixed, caps=self.caps
+        )
         self.cadence = Cadence(scripts, self.limits, speed=1)
         self.ledger = Ledger(
             scripts,
@@ -82,12 +89,23 @@ class Account:
             speed=1,
             weights=self.weights,
         )
+        self.parking = Parking(scripts, account="default", speed=1, stream=STREAM, stream_length=1_000)
+        self.usage = UsageBook(scripts)
+        self.duties = Duties(scripts)
         self.push(0)
 
     def push(self, ms: int) -> None:
         """Let `ms` go by."""
         self.clock_ms += ms
-        for part in (self.ledger, self.inbox, self.admission, self.dispatching):
+        for part in (
+            self.ledger,
+            self.inbox,
+            self.admission,
+            self.dispatching,
+            self.parking,
+            self.usage,
+            self.duties,
+        ):
             part.clock = str(self.clock_ms)
 
     async def begin(self, *, hands: int = 100) -> None:

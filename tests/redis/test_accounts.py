@@ -7,6 +7,7 @@ from worker.core.photo import Photo, Stage
 from worker.core.routes import Route
 from worker.core.step import Ending
 from worker.flow.admission import Granted, Wait
+from worker.flow.parking import PROBE_MS
 
 
 async def begin(account: Account, count: int) -> list[Photo]:
@@ -51,13 +52,13 @@ def test_a_refused_key_pauses_its_account_alone_until_it_has_another(tell: Tell)
             await account.begin()
             await account.enqueue("elm", 2)
         [first, second] = [await north.take(sent) for sent in await north.dispatch()]
-        await north.admission.refused("account", 30_000, reason="the key was refused")
-        assert await north.admit(first, Route.SOURCE_ASSETS) == Wait(ms=30_000)
+        await north.parking.park("the key was refused")
+        assert await north.admit(first, Route.SOURCE_ASSETS) == Wait(ms=2 * PROBE_MS)
         assert (await north.snapshot()).paused_reason == "the key was refused"
         assert (await south.snapshot()).paused_reason is None
         [theirs, _] = [await south.take(sent) for sent in await south.dispatch()]
         assert isinstance(await south.admit(theirs, Route.SOURCE_ASSETS), Granted)
-        await north.admission.mended()
+        await north.parking.mended()
         assert (await north.snapshot()).paused_reason is None
         assert isinstance(await north.admit(first, Route.SOURCE_ASSETS), Granted)
         await north.settle(second, Stage.ACCEPTED, Ending.BACKLOG)

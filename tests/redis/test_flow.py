@@ -279,7 +279,7 @@ def test_a_paused_account_says_why_and_sends_nothing(tell: Tell) -> None:
     async def story(account: Account) -> None:
         await account.begin()
         await account.enqueue("a", 1)
-        await account.admission.refused("account", 30_000, reason="the key was revoked")
+        assert await account.parking.park("the key was revoked")
         assert (await account.snapshot()).paused_reason == "the key was revoked"
         assert await account.dispatch() == ()
 

@@ -14,11 +14,15 @@ from worker.cli.failed import failed
 from worker.cli.forecast import forecast
 from worker.cli.gateway import gateway
 from worker.cli.pause import pause, resume
+from worker.cli.purge import purge
+from worker.cli.reconcile import reconcile
 from worker.cli.regenerate import regenerate
 from worker.cli.replay import replay
+from worker.cli.resolve import resolve
 from worker.cli.run import run
 from worker.cli.sandbox import sandbox
 from worker.cli.status import status
+from worker.cli.usage import usage
 from worker.cli.watch import watch
 from worker.cli.worker import worker
 
@@ -35,6 +39,8 @@ for _command in (run, enqueue, status, watch, forecast, worker, gateway, sandbox
     app.command(epilog=EPILOG)(_command)
 for _command in (regenerate, cancel, pause, resume):
     app.command(epilog=EPILOG)(_command)
+for _about_money in (usage, reconcile, resolve, purge):
+    app.command(epilog=EPILOG)(_about_money)
 
 
 def main() -> None:

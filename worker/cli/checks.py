@@ -124,7 +124,12 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
             else note("leader", "nobody leads just now", "one takes over within seconds; look again")
         )
     if snapshot.paused_reason:
-        found.append(bad("account", f"paused: {snapshot.paused_reason}", "nothing is sent until that is set right"))
+        remedy = "nothing is sent until that is set right; it goes on by itself then"
+        found.append(bad("account", f"paused: {snapshot.paused_reason}", remedy))
+    found += [
+        note("spend", view.describe(), "it goes on by itself; STAGECREW_CAPS__ settings raise it")
+        for view in snapshot.capped
+    ]
     found += [note("pause", str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
     for stage in (Stage.FAILED, *sorted(HELD)):
         if number := snapshot.stages.get(stage, 0):
@@ -168,7 +173,7 @@ async def storage(settings: Settings) -> Finding:
     return ok("storage", f"{store.describe()}: wrote, read and deleted an object")
 
 
-async def api(settings: Settings) -> Finding:
+async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a trouble
     """Check the API's key by reading the usage summary, which is free."""
     from worker.katalo.client import KataloClient  # noqa: PLC0415 - as above
     from worker.katalo.errors import Forbidden, KataloError, Unauthorized  # noqa: PLC0415
@@ -176,6 +181,8 @@ async def api(settings: Settings) -> Finding:
     if settings.katalo_api_key is None:
         return note("katalo api", "no key: sandbox", "set KATALO_API_KEY to stage for real")
     key = settings.katalo_api_key.get_secret_value()
+    if (wait_s := await _usage_wait_s(settings)) > 0:
+        return note("katalo api", f"not asked: the budget of usage reads gives none for {wait_s:.0f} s", "ask again")
     async with KataloClient(base_url=settings.katalo_base_url, api_key=key) as client:
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -202,6 +209,24 @@ def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
         text = "a secret is set, but no job asks for them"
         return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
     return []
+
+
+async def _usage_wait_s(settings: Settings) -> float:
+    """Take a grant to read usage like every process of the fleet; without Redis there is nobody to share with."""
+    from uuid import uuid4  # noqa: PLC0415 - as above
+
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    from worker.core.routes import Route  # noqa: PLC0415
+    from worker.flow.admission import Wait  # noqa: PLC0415
+    from worker.services import open_account  # noqa: PLC0415
+
+    async with open_account(settings) as account:
+        try:
+            answer = await account.admission.grant(account.limits.budgets[Route.USAGE], uuid4().hex, probe=True)
+        except (RedisError, OSError):
+            return 0.0
+    return answer.ms / 1000 if isinstance(answer, Wait) else 0.0
 
 
 async def redis_of(settings: Settings) -> list[Finding]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from worker.core.photo import NewListing, Stage
     from worker.flow.outlook import Prospect
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
+    from worker.services import Services
 
 
 T = TypeVar("T")
@@ -70,6 +71,14 @@ async def _open_ledger(settings: Settings) -> AsyncIterator[AccountPort]:
         yield ledger
 
 
+@contextlib.asynccontextmanager
+async def _open_services(settings: Settings) -> AsyncIterator[Services]:
+    from worker.services import open_services  # noqa: PLC0415 - as above
+
+    async with open_services(settings) as services:
+        yield services
+
+
 async def _check_redis(settings: Settings) -> list[Finding]:
     from worker.cli.checks import redis_of  # noqa: PLC0415 - as above
 
@@ -88,6 +97,7 @@ class Doors:
 
     load_settings: Callable[[], Settings] = _load_settings
     open_ledger: Callable[[Settings], AbstractAsyncContextManager[AccountPort]] = _open_ledger
+    open_services: Callable[[Settings], AbstractAsyncContextManager[Services]] = _open_services
     check_redis: Callable[[Settings], Awaitable[list[Finding]]] = _check_redis
 
 

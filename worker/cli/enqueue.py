@@ -12,6 +12,7 @@ import typer
 from worker.cli import exits
 from worker.cli.accounts import Ledgers, routes_of, with_ledgers
 from worker.cli.doors import LedgerPort, settings_of
+from worker.cli.dry_run import dry_run
 from worker.cli.terminal import complain, count, say
 
 if TYPE_CHECKING:
@@ -41,12 +42,20 @@ def enqueue(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many are new or changed, and what they would cost.")
+    ] = False,
 ) -> None:
     """Hand photos to the fleet. The same record again changes nothing, so sending it twice is safe."""
     from worker.cli.intake import Reading, enqueue_all  # noqa: PLC0415 - `--help` must not wait for it
 
     routes = routes_of(settings_of(context))
     reading = Reading(sources=sources, report=complain, routes=routes, account=account)
+    if dry:
+        dry_run(context, reading, as_json=as_json)
+        if reading.bad:
+            raise typer.Exit(exits.TROUBLE)
+        return
     verdicts: Counter[str] = Counter()
 
     def counted(_some: list[NewListing], answers: list[Enqueued]) -> None:

@@ -76,9 +76,12 @@ def overviews(looks: Sequence[Look]) -> RenderableType:
 
 def notes(snapshot: Snapshot) -> list[str]:
     """Return why something may not go on just now."""
+    from worker.cli.money_lines import money_lines  # noqa: PLC0415 - `--help` must not wait for it
+
     lines = []
     if snapshot.paused_reason:
         lines.append(f"PAUSED: {snapshot.paused_reason}")
+    lines += money_lines(snapshot)
     lines += [harmless(f"PAUSED: {pause}") for pause in snapshot.pauses]
     if snapshot.paused_listings:
         lines.append(f"{count(snapshot.paused_listings, 'listing')} paused: `stagecrew pause` shows which")

@@ -157,3 +157,15 @@ def _table(*columns: str, **options: Any) -> Table:
     for column in columns:
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     return table
+
+
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
+    """Return names with their values."""
+    table = _table("", "", show_header=False)
+    for name, value in facts:
+        _row(table, name, value)
+    return table
+
+
+#: For tables that are made elsewhere.
+bare_table, row = _table, _row

@@ -112,6 +112,13 @@ def ingest_again(photo: Photo, trouble: Trouble) -> Step:
 
 
 def _after_create(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
+    step = _create_step(photo, trouble, jitter=jitter, rules=rules)
+    # Only the very first send is known to have bought nothing when it was refused.
+    bought_nothing = trouble.refused and photo.stage is Stage.INGESTED and step.release_slot
+    return replace(step, unspent=True) if bought_nothing else step
+
+
+def _create_step(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
     sent_ms = photo.sent_ms if photo.sent_ms is not None else photo.now_ms
     if trouble.cause is Cause.CONFLICT:
         return uncertain(trouble)

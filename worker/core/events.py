@@ -14,6 +14,9 @@ STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
 CANCELLED: Final = "stagecrew.photo.cancelled.v1"
 LISTING_COMPLETED: Final = "stagecrew.listing.completed.v1"
+ACCOUNT_PARKED: Final = "stagecrew.account.parked.v1"
+ACCOUNT_RESUMED: Final = "stagecrew.account.resumed.v1"
+RECONCILED: Final = "stagecrew.reconciliation.completed.v1"
 
 
 def photo_staged(photo: Photo, outputs: Sequence[Mapping[str, Any]], manifest: str) -> str:
@@ -29,6 +32,21 @@ def photo_staged(photo: Photo, outputs: Sequence[Mapping[str, Any]], manifest: s
 def photo_failed(photo: Photo, code: str, message: str) -> str:
     """Return the event that a photo can't be staged, with the API's (or our) code and message."""
     return _photo_event(FAILED, photo, {"error": {"code": code, "message": message}})
+
+
+def account_parked(account: str, reason: str, now_ms: int) -> str:
+    """Return the event that an account is parked: the API refuses the account itself."""
+    return _account_event(ACCOUNT_PARKED, account, now_ms, {"reason": reason})
+
+
+def account_resumed(account: str, now_ms: int) -> str:
+    """Return the event that a parked account has gone on."""
+    return _account_event(ACCOUNT_RESUMED, account, now_ms, {})
+
+
+def reconciliation_completed(account: str, now_ms: int, data: Mapping[str, Any]) -> str:
+    """Return the event that the billing ledger was held against what was staged; `data` is the result's summary."""
+    return _account_event(RECONCILED, account, now_ms, data)
 
 
 def photo_cancelled(photo: Photo, *, paid: bool) -> str:
@@ -64,6 +82,21 @@ def reference_of(photo: Photo) -> str | None:
 def timestamp(ms: int) -> str:
     """Return milliseconds since the epoch as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _account_event(kind: str, account: str, now_ms: int, data: Mapping[str, Any]) -> str:
+    return dumps(
+        {
+            "specversion": "1.0",
+            "id": event_id(kind, account, now_ms),
+            "type": kind,
+            "source": f"stagecrew/{account}",
+            "subject": account,
+            "time": timestamp(now_ms),
+            "datacontenttype": "application/json",
+            "data": {"account": account, **data},
+        }
+    )
 
 
 def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any], *more: str | int) -> str:

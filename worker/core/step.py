@@ -40,6 +40,10 @@ class Step:
     adopt_slot: bool = False
     error_code: str | None = None
     error_message: str | None = None
+    #: The create is known to have been refused: nothing was bought, and the caps count it no more.
+    unspent: bool = False
+    #: Back to its place in the backlog of its stage, instead of asking again at a time.
+    requeue: bool = False
     #: A completion message (CloudEvents JSON), put on the stream by the script that settles the step.
     event: str | None = None
     #: How long a job or an ingest took, in ms, and the kinds that learn from it.

@@ -34,6 +34,8 @@ class Wait:
     """Not now: the earliest time at which asking again can succeed, in ms from now."""
 
     ms: int
+    #: A cap on what may be bought is reached: the photo goes back to its place in the backlog until that moves.
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +75,24 @@ class Admission:
         word, wait_ms = await self._asking(json.dumps(request))
         if word == "granted":
             return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms)
-        return Wait(ms=int(wait_ms)) if word == "wait" else Stale()
+        return Stale() if word == "stale" else Wait(ms=int(wait_ms), capped=word == "capped")
 
     async def _ask(self, requests: Sequence[str]) -> list[list[Any]]:
-        answers: list[list[Any]] = await self._scripts.call(_PACKAGE, "admit", [self.clock, *requests])
+        answers: list[list[Any]] = await self._scripts.call(
+            _PACKAGE, "admit", [self.clock, self.limits.caps.text, *requests]
+        )
         return answers
 
-    async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False, reason: str = "") -> None:
-        """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
-        await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else "", reason])
+    async def grant(self, budget: Budget, token: str, *, probe: bool = False) -> Granted | Wait:
+        """Ask for one call that belongs to no photo; `probe`: the account's own pause does not hold it."""
+        asked_s = time.monotonic()
+        args: list[str | int] = [self.clock, token, *budget.args(), "1" if probe else ""]
+        word, wait_ms = await self._scripts.call(_PACKAGE, "grant", args)
+        return Granted(asked_s=asked_s, guard_ms=self.limits.guard_ms) if word == "granted" else Wait(ms=int(wait_ms))
 
-    async def mended(self) -> None:
-        """End the pause that the account's last refusal set: there is another key."""
-        await self._scripts.call(_PACKAGE, "mended", [self.clock])
+    async def refused(self, route: str, pause_ms: int, *, in_flight: bool = False) -> None:
+        """Pause `route` (or `account`) for the whole fleet; with `in_flight` lower the cap of slots instead."""
+        await self._scripts.call(_PACKAGE, "refused", [self.clock, route, pause_ms, "1" if in_flight else ""])
 
     async def report(self, rate_limits: Mapping[str, str], *, speed: float) -> list[str]:
         """Put in force what the API reports (`120/60s` by route, `in_flight`); return the names of what changed.

@@ -71,6 +71,7 @@ class Dispatching:
         """
         self.clock = ""
         self._scripts = scripts
+        self._caps = limits.caps
         self._cadence = cadence
         self._look_ahead = look_ahead
         paced = {StepName.POLL_GENERATION}
@@ -96,7 +97,7 @@ class Dispatching:
     async def dispatch(self, worker: str) -> Orders | Follow:
         """Lead, if nobody else does, and lease what may be done now."""
         ahead = self._look_ahead or await self._cadence.look_ahead()
-        args = [self.clock, worker, json.dumps(self._settings | {"look_ahead": ahead})]
+        args = [self.clock, worker, json.dumps(self._settings | {"look_ahead": ahead}), self._caps.text]
         word, wait_ms, *rest = await self._scripts.call("worker.flow.lua", "dispatch", args)
         if word == "follow":
             return Follow(ms=max(0, int(wait_ms)))

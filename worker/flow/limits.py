@@ -14,6 +14,7 @@ from typing import Final
 
 from worker.core.photo import StepName
 from worker.core.routes import Route
+from worker.flow.caps import NO_CAPS, Caps
 
 #: A worker unseen for this long is taken for dead, in ms.
 ALIVE_MS: Final = 6_000
@@ -39,6 +40,7 @@ class Limits:
     budgets: Mapping[Route, Budget]
     in_flight: int
     guard_ms: int
+    caps: Caps = NO_CAPS
     #: Names of the limits that the settings fix: what the API reports does not change them.
     fixed: frozenset[str] = frozenset()
 

@@ -8,6 +8,7 @@
     `-- Refused               certain that nothing was created
         |-- BadRequest            400
         |-- Unauthorized          401
+        |-- PaymentRequired       402
         |-- Forbidden             403
         |-- NotFound              404
         |-- IdempotencyConflict   409
@@ -155,6 +156,12 @@ class Unauthorized(Refused):
     remedy = "check the key: KATALO_API_KEY, or the one in the accounts file"
 
 
+class PaymentRequired(Refused):
+    """402: the allowance is used up, or nobody pays; the contract does not name it."""
+
+    remedy = "check allowance and billing of the organisation in the Katalo dashboard"
+
+
 class Forbidden(Refused):
     """403: the organisation or its key may not do this."""
 
@@ -188,6 +195,7 @@ class RateLimited(Refused):
 _BY_STATUS: Final[Mapping[int, type[KataloError]]] = {
     400: BadRequest,
     401: Unauthorized,
+    402: PaymentRequired,
     403: Forbidden,
     404: NotFound,
     409: IdempotencyConflict,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -17,10 +17,11 @@ from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
 from worker.core.request import dumps
 from worker.core.step import Ending, Step
-from worker.flow.limits import ALIVE_MS, Budget, Limits, corrected
+from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.flow.outlook import Prospect, Prospects
+from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import BudgetView, Enqueued, PauseView, PhotoView, Snapshot, Verdict, WorkerView
+from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
 from worker.lua import Scripts
 from worker.lua.gathering import Gathering
 
@@ -203,6 +204,10 @@ class Ledger:
         entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
 
+    async def say(self, event: str) -> None:
+        """Put an event of the account itself on the completion stream; at least once, under one id."""
+        await self._redis.xadd(self._stream, {"event": event}, maxlen=self._stream_length, approximate=True)
+
     async def prospect(self) -> Prospect:
         """Return what the photos that wait may expect."""
         return await self._prospects.read()
@@ -213,7 +218,7 @@ class Ledger:
         for budget in self._limits.budgets.values():
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
-        return _snapshot(self.account, found, self._limits)
+        return snapshot_of(self.account, found, self._limits)
 
 
 async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
@@ -244,6 +249,12 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         "retry": step.ending is Ending.RETRY,
         "poll": step.ending is Ending.WAIT,
     }
+    if step.unspent:
+        wire["unspent"] = True
+    if step.requeue:
+        wire["requeue"] = True
+    if (job_id := fields.get("job_id")) and job_id != photo.job_id:
+        wire["job"] = job_id
     if step.event is not None:
         wire["event"] = step.event
     if step.stage in ENDED:
@@ -252,51 +263,3 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
         wire["duration"] = step.duration_ms
         wire["duration_kinds"] = list(step.duration_kinds)
     return wire
-
-
-def _snapshot(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
-    limits = corrected(settled, found["limits"] or {})
-    now_ms = int(found["now_ms"])
-    totals, pauses = found["totals"] or {}, found["pauses"] or {}
-    partners: dict[str, dict[Stage, int]] = {}
-    for name, count in (found["partners"] or {}).items():
-        partner, stage = json.loads(name)
-        if int(count):
-            partners.setdefault(partner, {})[Stage(stage)] = int(count)
-    used = {route: int(count) for route, count in found["budgets"] or ()}
-    workers = [(name, int(age_ms), json.loads(hands)) for name, age_ms, hands in found["workers"] or ()]
-    return Snapshot(
-        account=account,
-        now_ms=now_ms,
-        stages={Stage(stage): int(count) for stage, count in (found["stages"] or {}).items() if int(count)},
-        partners=partners,
-        slots_used=int(found["slots"]),
-        slots_cap=min(limits.in_flight, int((found["cap"] or {}).get("limit", limits.in_flight))),
-        budgets=tuple(
-            BudgetView(
-                route=budget.route.value,
-                used=used.get(budget.route.value, 0),
-                count=budget.count,
-                window_ms=budget.window_ms,
-                paused_ms=max(0, int(float(pauses.get(budget.route.value, 0))) - now_ms),
-                granted_total=int(totals.get(f"granted:{budget.route.value}", 0)),
-                refused_total=int(totals.get(f"refused:{budget.route.value}", 0)),
-            )
-            for budget in limits.budgets.values()
-        ),
-        workers=tuple(
-            WorkerView(name=name, hands=int(hands[0]), busy=int(hands[1]), version=str(hands[2]), seen_ms_ago=age_ms)
-            for name, age_ms, hands in workers
-        ),
-        leader=found.get("leader") or None,
-        hold_ms=max(0, int(float(found.get("boot") or 0)) - now_ms),
-        leases=int(found["leases"]),
-        paused_reason=found.get("reason") or None,
-        pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
-        paused_listings=int(found["paused_listings"]),
-    )
-
-
-def _pause(what: str, told: Mapping[str, Any]) -> PauseView:
-    partner = None if what == "account" else what.removeprefix("partner:")
-    return PauseView(partner=partner, since_ms=int(told["since_ms"]), reason=told["note"], by=told["by"])

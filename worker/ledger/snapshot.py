@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.core.events import timestamp
 from worker.core.photo import Stage
+from worker.flow.parking import Parked
+from worker.ledger.usage import UsageRead
 
 
 class Verdict(StrEnum):
@@ -103,6 +106,32 @@ class PauseView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CappedView:
+    """Who has reached a cap on what may be bought (partner None: the account), and how many photos wait for it."""
+
+    partner: str | None
+    #: `day`, `period`, or `included` for the allowance of the plan.
+    cap: str
+    #: The cap's number; None when the usage summary does not tell what is left of the allowance.
+    number: int | None
+    since_ms: int
+    #: When it moves by itself, or is looked at again.
+    until_ms: int
+    waiting: int
+
+    def describe(self) -> str:
+        """Return it as one line for people."""
+        who = "the account" if self.partner is None else f"partner {self.partner}"
+        if self.cap == "included":
+            cap = "the included allowance" + (" is not in the usage summary" if self.number is None else " is used up")
+        else:
+            cap = f"the cap of {self.number:,} billable jobs a {self.cap} is reached"
+        again = timestamp(self.until_ms)[:16].replace("T", " ")
+        photos = f"{self.waiting:,} photo{'' if self.waiting == 1 else 's'}"
+        return f"{who}: {cap}; {photos} wait, looked at again {again} UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole account in one consistent picture."""
 
@@ -120,8 +149,13 @@ class Snapshot:
     #: Budgets count as spent for this long, because Redis restarted or was emptied (0: no).
     hold_ms: int
     leases: int
-    #: Why the account is paused as a whole (revoked key, ended entitlement), or None.
+    #: Why the account is parked as a whole (revoked key, ended entitlement, empty allowance), or None.
     paused_reason: str | None
+    #: The same with its state and times; who has reached a cap; the usage summary as last read; jobs bought today.
+    parked: Parked | None = None
+    capped: tuple[CappedView, ...] = ()
+    usage: UsageRead | None = None
+    bought_today: int = 0
     #: In a picture of several accounts: why some of them are paused while others go on, or None.
     partly_paused: str | None = None
     #: Pauses by people, the account's first; and how many listings are paused.

@@ -10,17 +10,17 @@ local function budget_hold(root, now, window)
   return math.max(0, boot - now)
 end
 
--- Until when a route, or the account, is paused, ms since the epoch.
-local function paused_until(root, route)
+-- Until when a route, or the account, is paused, ms since the epoch. `probe`: the account's pause does not hold it.
+local function paused_until(root, route, probe)
   local pauses = redis.call('HMGET', root .. 'pauses', route, 'account')
-  return math.max(tonumber(pauses[1] or '0'), tonumber(pauses[2] or '0'))
+  return math.max(tonumber(pauses[1] or '0'), probe and 0 or tonumber(pauses[2] or '0'))
 end
 
 -- How long until a grant may be given, in ms; 0 is now.
-local function budget_wait(root, route, limit, window, now, token)
+local function budget_wait(root, route, limit, window, now, token, probe)
   local grants = root .. 'grants:' .. route
   if redis.call('ZSCORE', grants, token) then return 0 end
-  local wait = math.max(budget_hold(root, now, window), paused_until(root, route) - now)
+  local wait = math.max(budget_hold(root, now, window), paused_until(root, route, probe) - now)
   redis.call('ZREMRANGEBYSCORE', grants, '-inf', '(' .. (now - window))
   local used = redis.call('ZCARD', grants)
   if used >= limit then

@@ -26,6 +26,11 @@ local function notice_apply(root, now, key, news)
   unplace(root, key, was, known[3], partner)
   redis.call('HSET', row, 'stage', stage, 'token', '', 'job_id', job)
   redis.call('HSETNX', row, 'created_ms', known[7] or now)
+  -- Known by now, so bought for certain.
+  if was ~= 'generating' then
+    bought_enter(root, key, job, now)
+    redis.call('HDEL', row, 'spent_day')
+  end
   redis.call('HDEL', row, 'body', 'sent_ms', 'opened', 'lost', 'attempt', 'polls', 'error_code', 'error_message')
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)

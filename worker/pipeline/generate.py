@@ -51,7 +51,8 @@ async def create_generation(services: Services, photo: Photo) -> Step:
     if photo.stage is Stage.CREATING and photo.sent_ms is not None:
         age_ms = photo.now_ms - photo.sent_ms
         if age_ms >= services.rules.scaled(REPLAY_HORIZON_MS):
-            return uncertain(_too_late(photo))
+            # No job runs for so long, so its slot is free.
+            return uncertain(_too_late(photo), release_slot=True)
     try:
         intent = await _intent(services, photo)
     except StoreError as error:
@@ -71,7 +72,7 @@ async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> 
     if isinstance(answer, Stale):
         raise LeaseLost
     if isinstance(answer, Wait):
-        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms)
+        return Step(ending=Ending.BACKLOG, stage=photo.stage, delay_ms=answer.ms, requeue=answer.capped)
     if not answer.still_good():
         return _unsent(photo)
     try:
@@ -235,6 +236,7 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
         regeneration=photo.regeneration,
         parent_job_id=photo.parent_job_id,
         idempotency_key=key,
+        partner=photo.partner,
         created_at=timestamp(photo.now_ms),
     )
     try:
@@ -250,13 +252,13 @@ def _unsent(photo: Photo) -> Step:
     """Return what follows a grant that grew old before the send: nothing was sent by this try."""
     if photo.stage is Stage.INGESTED:
         drop = ("body", "idempotency_key", "sent_ms")
-        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True)
+        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True, unspent=True)
     return Step(ending=Ending.WAIT, stage=Stage.CREATING)
 
 
 def _too_late(photo: Photo) -> Trouble:
     message = (
         f"the create sent at {timestamp(photo.sent_ms or 0)} was never answered and its key is no longer remembered; "
-        "look for the job in the Katalo dashboard, then `stagecrew replay --create-again` if there is none"
+        "it is looked for in the billing ledger; `stagecrew resolve` lets it go on with its job, or with a new one"
     )
     return Trouble(cause=Cause.CONFLICT, code="outcome_unknown", message=message)

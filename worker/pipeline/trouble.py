@@ -17,6 +17,7 @@ from worker.katalo.errors import (
     KataloError,
     NotFound,
     NotSent,
+    PaymentRequired,
     Unauthorized,
     ValidationFailed,
 )
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: How long a route is paused when the API gives no time of its own, and the account after a 401 or 403. API time, ms.
+#: How long a route is paused when the API gives no time of its own. API time, ms.
 ROUTE_PAUSE_MS: Final = 2_000
-ACCOUNT_PAUSE_MS: Final = 30_000
 #: Statuses by which a gateway says that the API behind it is down.
 UNAVAILABLE: Final = frozenset({502, 503, 504})
 
@@ -49,10 +49,8 @@ async def from_api(services: Services, photo: Photo, route: Route, error: Katalo
         logger.warning("api refused a call", extra={"route": route.value, "photo": label(photo), "code": code})
     elif trouble.cause is Cause.ACCOUNT and await services.key_was_replaced(error.key_number):
         logger.warning("api refused a key that is replaced by now", extra={"photo": label(photo), "code": code})
-    elif trouble.cause is Cause.ACCOUNT:
-        pause_ms = services.rules.scaled(max(retry_after_ms, ACCOUNT_PAUSE_MS))
-        await services.admission.refused("account", pause_ms, reason=str(error))
-        logger.error("account paused", extra={"photo": label(photo), "reason": str(error)})
+    elif trouble.cause is Cause.ACCOUNT and await services.account.parking.park(str(error), at_least_ms=retry_after_ms):
+        logger.error("account parked", extra={"photo": label(photo), "reason": str(error)})
     return trouble
 
 
@@ -84,7 +82,7 @@ def _cause(error: KataloError) -> Cause:  # noqa: PLR0911 - one cause a line
     if error.is_flow_control:
         return Cause.FLOW_CONTROL
     match error:
-        case Unauthorized() | Forbidden():
+        case Unauthorized() | Forbidden() | PaymentRequired():
             return Cause.ACCOUNT
         case IdempotencyConflict():
             return Cause.CONFLICT

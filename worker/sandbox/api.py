@@ -1,4 +1,4 @@
-"""The routes of the simulated API, and a few of its own under `/sandbox` and `/files`."""
+"""The routes of the simulated API, and the pictures behind its signed URLs."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import html
 import io
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
 from typing import Any, Final
 
 from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from worker.sandbox import shapes
+from worker.sandbox import billing, shapes
 from worker.sandbox.books import Asset, Books, Job, Key, state_of
-from worker.sandbox.config import Faults, SandboxConfig
+from worker.sandbox.config import SandboxConfig
+from worker.sandbox.own_routes import own_routes
 from worker.sandbox.pictures import staged, tiny
 from worker.sandbox.rules import refusal
 from worker.sandbox.webhooks import Webhooks
@@ -117,11 +116,14 @@ def api(route: str, handler: Handler, *, write: bool = False) -> Callable[[Reque
         try:
             if faults.api_down:
                 raise Refusal("unavailable", "the API is down")  # noqa: TRY301 - an answer, not an error
-            if request.headers.get("authorization") != f"Bearer {faults.reissued_key or sandbox.config.api_key}":
+            given = request.headers.get("authorization")
+            if faults.key_revoked or given != f"Bearer {faults.reissued_key or sandbox.config.api_key}":
                 raise Refusal("unauthorized", "missing or unknown API key")  # noqa: TRY301
             if sandbox.chance("errors_500", faults.errors_500):
                 raise Refusal("internal_error", "something went wrong")  # noqa: TRY301
             sandbox.admit(route)
+            if write and faults.entitlement_ended:
+                raise Refusal("forbidden", "the organisation is not entitled to the API")  # noqa: TRY301
             response = await handler(sandbox, request)
         except Refusal as error:
             return shapes.error(readings, error.code, error.message, wait_s=error.wait_s, html=faults.not_envelope)
@@ -244,6 +246,9 @@ async def _start(
     sandbox: Sandbox, request: Request, key: str, payload: str, asset: Asset, fields: dict[str, Any], parent: str | None
 ) -> Response:
     sandbox.admit_job()
+    spent = billing.consumed_jobs(sandbox.books) + sandbox.books.in_flight()
+    if sandbox.faults.allowance_stops and spent >= sandbox.config.included:
+        raise Refusal("allowance_exhausted", "the included allowance of this period is used up")
     job = sandbox.books.new_job(key, payload, asset, fields, parent)
     if job.webhook_url and sandbox.chance("webhooks_early", sandbox.faults.webhooks_early):
         sandbox.books.end_now(job)
@@ -269,16 +274,17 @@ def _job(sandbox: Sandbox, request: Request, job: Job, *, write: bool = False) -
 
 async def get_usage(sandbox: Sandbox, _: Request) -> Response:
     """`GET /usage/summary`."""
-    return shapes.success(sandbox.config.readings, shapes.usage(sandbox.books))
+    return shapes.success(sandbox.config.readings, billing.usage(sandbox.books))
 
 
 async def get_billing(sandbox: Sandbox, request: Request) -> Response:
     """`GET /billing/events`."""
-    cursor = request.query_params.get("cursor", "c0")
-    limit = request.query_params.get("limit", "100")
-    if not cursor[1:].isdigit() or not limit.isdigit():
+    cursor, limit = request.query_params.get("cursor"), request.query_params.get("limit", "100")
+    stale = cursor is not None and sandbox.chance("stale_cursors", sandbox.faults.stale_cursors)
+    found = None if stale or not limit.isdigit() else billing.page(sandbox.books, cursor, int(limit))
+    if found is None:
         raise Refusal("not_found", "no such page")
-    return shapes.success(sandbox.config.readings, shapes.billing(sandbox.books, int(cursor[1:]), int(limit)))
+    return shapes.success(sandbox.config.readings, found)
 
 
 async def get_file(request: Request) -> Response:
@@ -306,41 +312,6 @@ def _picture(sandbox: Sandbox, job: Job, role: str) -> bytes:
             sandbox.pictures[job.sha256] = tiny(source)
         return sandbox.pictures[job.sha256]
     return staged(source, job.settings, role, seed=f"{sandbox.config.seed}{job.job_id}{role}")
-
-
-async def get_books(request: Request) -> Response:
-    """Show the books, for tests."""
-    sandbox: Sandbox = request.app.state.sandbox
-    return JSONResponse(sandbox.books.report())
-
-
-async def faults(request: Request) -> Response:
-    """Read or change the faults."""
-    sandbox: Sandbox = request.app.state.sandbox
-    if request.method == "POST":
-        try:
-            sandbox.faults = replace(sandbox.faults, **_object(await request.body()))
-        except (TypeError, Refusal):
-            known = ", ".join(asdict(Faults()))
-            return JSONResponse({"problem": f"faults are: {known}"}, 422)
-        sandbox.books.config = replace(sandbox.books.config, faults=sandbox.faults)
-    return JSONResponse(asdict(sandbox.faults))
-
-
-async def page(request: Request) -> Response:
-    """Show the jobs, newest first, for people."""
-    sandbox: Sandbox = request.app.state.sandbox
-    now = sandbox.books.now_ms()
-    rows = "".join(
-        f"<tr><td>{html.escape(job.job_id)}<td>{state_of(job, now)}<td>{html.escape(str(job.metadata))}"
-        for job in list(sandbox.books.jobs.values())[-200:][::-1]
-    )
-    return HTMLResponse(
-        "<!doctype html><meta charset=utf-8><title>stagecrew sandbox</title>"
-        "<style>body{font:15px system-ui;margin:2rem}td{padding:.2rem 1rem .2rem 0;border-top:1px solid #ddd}</style>"
-        f"<h1>Sandbox of the Katalo API</h1><p>{len(sandbox.books.jobs)} jobs, {sandbox.books.in_flight()} in flight, "
-        f"clock × {sandbox.config.speed:g}. Books: <a href=/sandbox/books>/sandbox/books</a></p><table>{rows}</table>"
-    )
 
 
 def _base(request: Request) -> str:
@@ -380,9 +351,7 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route(f"{v1}/usage/summary", api("usage", get_usage)),
             Route(f"{v1}/billing/events", api("billing", get_billing)),
             Route("/files/{job_id}/{role}", get_file),
-            Route("/sandbox/books", get_books),
-            Route("/sandbox/faults", faults, methods=["GET", "POST"]),
-            Route("/", page),
+            *own_routes(),
         ],
     )
     app.state.sandbox = sandbox

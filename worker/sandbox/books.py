@@ -20,7 +20,6 @@ from worker.sandbox.config import SandboxConfig
 
 WINDOW_MS: Final = 60_000
 KEYS_LIVE_MS: Final = 24 * 3_600_000
-PRICE_USD: Final = "0.50"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +52,9 @@ class Job:
     fails: bool
     alternate: bool
     parent: str | None = None
+    #: An approved result of the same source and settings was there already.
+    cached: bool = False
+    billed_twice: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +104,11 @@ class Books:
         """Return the time by the API's clock, in ms."""
         return int(self._origin_api_ms + (time.time() * 1000 - self._origin_wall_ms) * self.config.speed)
 
+    def advance(self, ms: int) -> None:
+        """Let the API's clock jump ahead."""
+        self._origin_api_ms += ms
+        self._keep_clock()
+
     def _load(self) -> None:
         wall_ms = time.time() * 1000
         found = self._db.execute("SELECT value FROM kept WHERE kind='clock'").fetchone()
@@ -109,7 +116,7 @@ class Books:
         if found:
             old = json.loads(found[0])
             self._origin_api_ms = old["api_ms"] + (wall_ms - old["wall_ms"]) * old["speed"]
-        self._keep("clock", "", {"wall_ms": wall_ms, "api_ms": self._origin_api_ms, "speed": self.config.speed})
+        self._keep_clock()
         for kind, id_, value in self._db.execute("SELECT kind, id, value FROM kept"):
             if kind == "asset":
                 self.assets[id_] = Asset(**json.loads(value))
@@ -119,6 +126,10 @@ class Books:
             elif kind == "key":
                 self.keys[id_] = Key(**json.loads(value))
         self._ends = sorted(job.ends_ms for job in self.jobs.values())
+
+    def _keep_clock(self) -> None:
+        at = {"wall_ms": self._origin_wall_ms, "api_ms": self._origin_api_ms, "speed": self.config.speed}
+        self._keep("clock", "", at)
 
     def _keep(self, kind: str, id_: str, value: Mapping[str, Any]) -> None:
         self._db.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (kind, id_, json.dumps(value)))
@@ -181,6 +192,8 @@ class Books:
         settings = {name: body[name] for name in names if name in body}
         dice = self.dice("job", asset.sha256, json.dumps(settings, sort_keys=True), key)
         now = self.now_ms()
+        cached = self.config.cache_hits and parent is None and self._made_before(asset.sha256, settings, now)
+        runs_ms = 0.0 if cached else dice.uniform(self.config.job_min_s, self.config.job_max_s) * 1000
         job = Job(
             job_id=f"gen_{_id(self.config.seed, 'j', len(self.jobs) + 1)}",
             asset_id=asset.asset_id,
@@ -191,10 +204,12 @@ class Books:
             webhook_url=(body.get("webhook") or {}).get("url"),
             key=key,
             created_ms=now,
-            ends_ms=int(now + dice.uniform(self.config.job_min_s, self.config.job_max_s) * 1000),
-            fails=dice.random() < self.config.faults.failed_jobs,
+            ends_ms=int(now + runs_ms),
+            fails=not cached and dice.random() < self.config.faults.failed_jobs,
             alternate=bool(settings.get("include_alternates")) and dice.random() < 0.5,  # noqa: PLR2004
             parent=parent,
+            cached=cached,
+            billed_twice=self.dice("bill", key).random() < self.config.faults.double_bills,
         )
         self.jobs[job.job_id] = job
         self._keep("job", job.job_id, asdict(job))
@@ -208,6 +223,12 @@ class Books:
         self._ends.remove(job.ends_ms)
         job.ends_ms = self.now_ms()
         self._keep("job", job.job_id, asdict(job))
+
+    def _made_before(self, sha256: str, settings: dict[str, Any], now_ms: int) -> bool:
+        return any(
+            job.sha256 == sha256 and job.settings == settings and state_of(job, now_ms) == "succeeded"
+            for job in self.jobs.values()
+        )
 
     def asset_of(self, asset_id: str) -> Asset | None:
         """Return a source that is ready, by its `source_asset_id`."""

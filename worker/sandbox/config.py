@@ -38,6 +38,15 @@ class Faults:
     slow_ms: int = 0
     #: Every API call answers 503.
     api_down: bool = False
+    #: Every API call answers 401, as after the key was revoked.
+    key_revoked: bool = False
+    #: The usage summary says that the organisation may not use the API, and writes answer 403.
+    entitlement_ended: bool = False
+    #: Creates beyond the included allowance answer 402.
+    allowance_stops: bool = False
+    #: Jobs that are billed twice; cursors of the billing ledger that are not known any more.
+    double_bills: float = 0.0
+    stale_cursors: float = 0.0
     #: The key was revoked and this one issued in its place; empty: it was not.
     reissued_key: str = ""
     #: Errors come as HTML instead of the envelope.
@@ -77,6 +86,8 @@ class Readings:
     in_flight_status: int = 429
     older_usage: bool = False
     billing_list: str = "events"
+    billing_newest_first: bool = False
+    money_as_number: bool = False
     failure_as_text: bool = False
 
 
@@ -89,6 +100,8 @@ READINGS: Final[Mapping[str, Readings]] = {
         ingest_ready_state="complete",
         older_usage=True,
         billing_list="data",
+        billing_newest_first=True,
+        money_as_number=True,
         running_state="pending",
         url_field="signed_url",
         role_field="none",
@@ -128,6 +141,12 @@ class SandboxConfig:
     job_min_s: float = 30.0
     job_max_s: float = 60.0
     url_life_s: float = 300.0
+    #: Jobs that the plan includes in a month; prices in USD by usage type; how long after a job's end its bill comes.
+    included: int = 10_000
+    prices: Mapping[str, str] = field(default_factory=lambda: {"generation": "0.50", "regenerate": "0.40"})
+    billing_delay_s: float = 0.0
+    #: The same source with the same settings is a cached result: there at once, and free.
+    cache_hits: bool = False
     max_source_bytes: int = 40_000_000
     #: `drawn`: staged pictures to look at; `tiny`: a thumbnail of the source, for load.
     picture: str = "drawn"

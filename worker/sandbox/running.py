@@ -33,7 +33,14 @@ class RunningSandbox:
 
     def set_faults(self, **faults: object) -> None:
         """Change faults while it runs."""
-        request = urllib.request.Request(f"{self.base_url}/sandbox/faults", data=json.dumps(faults).encode())  # noqa: S310
+        self._post("faults", faults)
+
+    def advance(self, seconds: float) -> None:
+        """Let its clock jump ahead."""
+        self._post("clock", {"advance_s": seconds})
+
+    def _post(self, what: str, content: object) -> None:
+        request = urllib.request.Request(f"{self.base_url}/sandbox/{what}", data=json.dumps(content).encode())  # noqa: S310
         with urllib.request.urlopen(request, timeout=30):  # noqa: S310 - loopback
             pass
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from worker.sandbox.books import PRICE_USD, Asset, Books, Job, state_of
+from worker.sandbox.books import Asset, Books, Job, state_of
 from worker.sandbox.config import Readings
 
 #: code, HTTP status, retryable (contract, section 4).
@@ -17,6 +17,7 @@ ERRORS: Final[Mapping[str, tuple[int, bool]]] = {
     "bad_request": (400, False),
     "unauthorized": (401, False),
     "forbidden": (403, False),
+    "allowance_exhausted": (402, False),
     "not_found": (404, False),
     "idempotency_conflict": (409, False),
     "validation_error": (422, False),
@@ -113,42 +114,3 @@ def outputs(readings: Readings, found: Job, sign: Callable[[str], str]) -> objec
             item[readings.role_field] = role
         items[role] = item
     return items if readings.outputs == "object" else list(items.values())
-
-
-def usage(books: Books) -> dict[str, Any]:
-    """Return the usage summary."""
-    now = books.now_ms()
-    states = [state_of(found, now) for found in books.jobs.values()]
-    jobs = {"total": len(states), "succeeded": states.count("succeeded"), "failed": states.count("failed")}
-    period = {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-12-31T23:59:59Z"}
-    consumed = jobs["succeeded"]
-    totals = {"included": 10_000, "consumed": consumed, "overage": 0, "remaining": max(0, 10_000 - consumed)}
-    head: dict[str, Any] = {"billing_period": period, "usage": totals, "jobs": jobs}
-    if books.config.readings.older_usage:
-        return head | {"access": {"enabled": True}}
-    limits = {name: {"limit": count, "window_seconds": 60} for name, count in books.config.limits.items()}
-    return head | {"entitlement": {"enabled": True}, "rate_limits": limits}
-
-
-def billing(books: Books, after: int, limit: int) -> dict[str, Any]:
-    """Return a page of the ledger: a line for each job that succeeded."""
-    now = books.now_ms()
-    done = [found for found in books.jobs.values() if state_of(found, now) == "succeeded"]
-    lines = [
-        {
-            "event_id": f"evt_{found.job_id[4:]}",
-            "job_id": found.job_id,
-            "usage_type": "regenerate" if found.parent else "generation",
-            "config_fingerprint": f"{abs(hash(str(found.settings))):x}"[:12],
-            "created_at": datetime.fromtimestamp(found.ends_ms / 1000, UTC).isoformat(),
-            "source_asset_id": found.asset_id,
-            "billable": True,
-            "unit_price_usd": PRICE_USD,
-            "amount_usd": PRICE_USD,
-        }
-        for found in done[after : after + limit]
-    ]
-    page: dict[str, Any] = {books.config.readings.billing_list: lines}
-    if after + limit < len(done):
-        page["next_cursor"] = f"c{after + limit}"
-    return page

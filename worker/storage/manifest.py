@@ -6,8 +6,9 @@ Both have a versioned schema; fields of a newer release are ignored, and a damag
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +22,8 @@ from worker.storage.store import ObjectStore
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION: Final = 1
+#: Files that are read from the store at once.
+_READ_AT_ONCE: Final = 64
 
 KeptT = TypeVar("KeptT", bound=BaseModel)
 
@@ -73,6 +76,8 @@ class Receipt(_Kept):
     """`receipt.json`: the photo's job exists and is paid for."""
 
     idempotency_key: str
+    #: Absent from receipts of release 0.1.
+    partner: str | None = None
 
 
 async def find_earlier_life(
@@ -90,6 +95,36 @@ async def find_earlier_life(
         if found and (found.listing_id, found.photo_id, found.fingerprint, found.regeneration) == names:
             return found
     return None
+
+
+async def each_kept(
+    store: ObjectStore, *, prefix: str = "", modified_since_ms: int = 0
+) -> AsyncIterator[Manifest | Receipt]:
+    """Give the manifests and receipts in the store, a bounded number read at once. Raises StoreError.
+
+    `prefix`: a folder; `modified_since_ms`: those that were written last before this are not read.
+    """
+    names: list[str] = []
+    async for listed in store.listed(prefix):
+        # Below @NAME lies what is another account's.
+        if not prefix and listed.name.startswith("@"):
+            continue
+        if listed.name.rpartition("/")[2] in {MANIFEST, RECEIPT} and listed.modified_ms >= modified_since_ms:
+            names.append(listed.name)
+        if len(names) >= _READ_AT_ONCE:
+            for kept in await asyncio.gather(*(_read(store, name) for name in names)):
+                if kept is not None:
+                    yield kept
+            names.clear()
+    for kept in await asyncio.gather(*(_read(store, name) for name in names)):
+        if kept is not None:
+            yield kept
+
+
+async def _read(store: ObjectStore, name: str) -> Manifest | Receipt | None:
+    if name.endswith(MANIFEST):
+        return await read_kept(store, name, Manifest)
+    return await read_kept(store, name, Receipt)
 
 
 async def read_kept(store: ObjectStore, name: str, kind: type[KeptT]) -> KeptT | None:
@@ -121,7 +156,6 @@ async def write_outputs(
     revision: int,
     request: Mapping[str, Any],
     source_sha256: str | None,
-    reference: str | None,
     job_id: str,
     source_asset_id: str | None,
     images: Sequence[tuple[str, FetchedImage]],
@@ -130,6 +164,7 @@ async def write_outputs(
     metadata: Mapping[str, str],
     regeneration: int = 0,
     parent_job_id: str | None = None,
+    reference: str | None = None,
 ) -> Manifest:
     """Write every image (role, image), then the manifest; return it. Raises StoreError: then there is no manifest."""
     folder = photo_folder(listing_id, photo_id, fingerprint, regeneration)

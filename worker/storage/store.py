@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,6 +30,14 @@ TRIES: Final = 3
 PROBE_NAME: Final = ".stagecrew-probe"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An object as the store lists it: its name below the store's prefix, and when it was written last (ms)."""
+
+    name: str
+    modified_ms: int
+
+
 class ObjectStore(Protocol):
     """What stagecrew needs of a store; names are relative to its prefix."""
 
@@ -40,6 +49,9 @@ class ObjectStore(Protocol):
 
     async def delete(self, name: str) -> None:
         """Remove an object; it is no error when there is none. Raises StoreError."""
+
+    def listed(self, prefix: str = "") -> AsyncIterator[Listed]:
+        """Give the objects below a folder (all of them without one), in no order. Raises StoreError."""
 
     def describe(self) -> str:
         """Return where the store is, for people."""
@@ -89,6 +101,18 @@ class Store:
             return
         except (BaseError, OSError) as error:
             raise self._error("delete", name, error) from error
+
+    async def listed(self, prefix: str = "") -> AsyncIterator[Listed]:
+        """Give the objects below a folder (all of them without one), in no order. Raises StoreError."""
+        try:
+            async for some in obstore.list(self._inner, prefix=f"{self._prefix}{prefix}" or None):
+                for found in some:
+                    name = found["path"].removeprefix(self._prefix)
+                    yield Listed(name=name, modified_ms=int(found["last_modified"].timestamp() * 1000))
+        except NotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise self._error("list", prefix or "everything", error) from error
 
     async def probe(self) -> None:
         """Write, read and delete an object of our own. Raises StoreError when any of it does not work."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from config.document import DOCUMENT, render
+from config.document import DOCUMENT, RETENTION, render, with_keys
 from config.settings import Limit, Settings, SettingsError, load_settings, variable_of, variables
 
 
@@ -195,3 +195,10 @@ def test_the_document_is_current() -> None:
 def test_a_setting_and_its_variable_have_one_name() -> None:
     assert variable_of("katalo_api_key") == "KATALO_API_KEY"
     assert variable_of("redis_url") == "STAGECREW_REDIS_URL"
+
+
+def test_the_table_of_what_is_kept_has_every_key() -> None:
+    """`make docs` writes it."""
+    text = RETENTION.read_text(encoding="utf-8")
+    assert text == with_keys(text)
+    assert text.count("| `spend:<day>` |") == 1

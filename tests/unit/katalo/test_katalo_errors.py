@@ -18,6 +18,7 @@ from worker.katalo.errors import (
     NotFound,
     NotSent,
     OutcomeUnknown,
+    PaymentRequired,
     RateLimited,
     ServerTrouble,
     Unauthorized,
@@ -45,7 +46,7 @@ def envelope(**fields: Any) -> dict[str, Any]:
     [
         (400, BadRequest, True, False),
         (401, Unauthorized, True, False),
-        (402, UnexpectedStatus, True, False),
+        (402, PaymentRequired, True, False),
         (403, Forbidden, True, False),
         (404, NotFound, True, False),
         (408, UnexpectedStatus, False, True),

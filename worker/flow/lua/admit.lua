@@ -1,18 +1,22 @@
 -- Allows writes to the API now, each on its own: slot, grants and the recorded intent together, all or none.
--- Idempotent by the lease's token. What is before its create and paused by people waits, whoever holds its lease.
+-- Idempotent by the lease's token. What is before its create and paused by people waits, whoever holds its lease. The
+-- first send of a billable create is counted, and held where a cap is reached.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; then for each photo a JSON array: key, token, slots' cap (0: the call takes none),
---       intent (flat pairs for the row, written before the call is sent), the intent's stage or '',
---       budgets [[route, count, window with guard (ms)]]
--- RETURNS: for each photo: {'granted', 0} | {'wait', ms} | {'stale', 0}
+-- ARGV: 1 pushed clock or ''; 2 caps (JSON) or '' for none; then for each photo a JSON array: key, token, slots' cap
+--       (0: the call takes none), intent (flat pairs for the row, written before the call is sent), the intent's stage
+--       or '', budgets [[route, count, window with guard (ms)]]
+-- RETURNS: for each photo: {'granted', 0} | {'wait', ms} | {'capped', ms until it may move by itself} | {'stale', 0}
 -- include: clock
 -- include: place
 -- include: budget
 -- include: in_force
 -- include: slots
 -- include: jobs
+-- include: spend
+-- include: caps
 -- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
+local caps = ARGV[2] ~= '' and cjson.decode(ARGV[2])
 local slots = root .. 'slots'
 
 local function admit(key, token, cap, intent, stage, budgets)
@@ -20,6 +24,9 @@ local function admit(key, token, cap, intent, stage, budgets)
   local known = redis.call('HMGET', row, 'token', 'stage', 'partner')
   if known[1] ~= token then return {'stale', 0} end
   if BACKLOG_OF[known[2]] and is_paused(root, known[3]) then return {'wait', 1000} end
+  local buys = cap > 0 and known[2] ~= 'creating'
+  local again = buys and caps and caps_look(root, caps, known[3], now)
+  if again then return {'capped', math.max(1000, again - now)} end
   local wait = 0
   for _, budget in ipairs(in_force(root, budgets)) do
     wait = math.max(wait, budget_wait(root, budget[1], budget[2], budget[3], now, token))
@@ -30,6 +37,10 @@ local function admit(key, token, cap, intent, stage, budgets)
 
   for _, budget in ipairs(budgets) do budget_take(root, budget[1], budget[3], now, token) end
   if cap > 0 then redis.call('ZADD', slots, 'NX', now, key) end
+  if buys then
+    spend_take(root, row, known[3], now)
+    if caps then caps_look(root, caps, known[3], now) end
+  end
   redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[known[2]], key)
   if #intent > 0 then
     redis.call('HSET', row, unpack(intent))
@@ -48,5 +59,5 @@ local function admit(key, token, cap, intent, stage, budgets)
 end
 
 local answer = {}
-for i = 2, #ARGV do answer[#answer + 1] = admit(unpack(cjson.decode(ARGV[i]))) end
+for i = 3, #ARGV do answer[#answer + 1] = admit(unpack(cjson.decode(ARGV[i]))) end
 return answer

@@ -2,8 +2,8 @@
 -- Only the leader's call does anything; leading is a lease that the same call takes or renews.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, probe_ms, look_ahead,
---       ageing_ms, grows (most of the route that grows, 0: none), weights {partner: turns}, budgets {step: [[route, count, window_ms, pace]]}; pace: ms
---       from one call to the next, 0: as they come)
+--       ageing_ms, grows (most of the route that grows, 0: none), weights {partner: turns}, budgets {step: [[route,
+--       count, window_ms, pace]]}; pace: ms from one call to the next, 0: as they come); 4 caps (JSON) or '' for none
 -- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, photos at work, then for each photo sent:
 --          step, key, token, label
 -- include: clock
@@ -12,6 +12,9 @@
 -- include: slots
 -- include: turns
 -- include: pick
+-- include: spend
+-- include: caps
+-- include: capped
 -- include: in_force
 -- include: grow
 -- include: paused
@@ -22,6 +25,7 @@ redis.call('SET', root .. 'leader', ARGV[2], 'PX', set.leader_ms)
 
 for _, budgets in pairs(set.budgets) do in_force(root, budgets) end
 reclaim(root, now)
+caps_review(root, ARGV[4], now)
 local hands, workers = hands_free(root, now, set.alive_ms)
 local answer, sleep = {'lead', 0, workers, 0}, 1000
 
@@ -90,7 +94,7 @@ local function ripen(kind, step)
 end
 
 local function may_go(partner)
-  return not is_paused(root, partner)
+  return not is_capped(root, partner) and not is_paused(root, partner)
 end
 
 local function backlog(kind, step, free)

@@ -1,12 +1,12 @@
--- The account has another API key: the pause that its last refusal set is over.
+-- The account has another API key: its calls are tried again at once, and when none is refused it has gone on.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''
--- RETURNS: 'resumed' | 'running' when there was no such pause
+-- ARGV: 1 pushed clock or ''; 2 how long calls are tried, ms
+-- RETURNS: 'trial' | 'running' when it was not parked
 -- include: clock
 -- include: place
 local root, now = KEYS[1], clock(ARGV[1])
-local paused = tonumber(redis.call('HGET', root .. 'pauses', 'account') or '0') > now
 redis.call('HDEL', root .. 'pauses', 'account')
-redis.call('DEL', root .. 'paused_reason')
 wake(root)
-return paused and 'resumed' or 'running'
+if redis.call('HGET', root .. 'parking', 'state') ~= 'parked' then return 'running' end
+redis.call('HSET', root .. 'parking', 'state', 'trial', 'next_ms', now + ARGV[2])
+return 'trial'

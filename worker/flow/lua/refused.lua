@@ -1,7 +1,8 @@
--- The API refused a call to protect itself: the route (or the account) is paused for the whole fleet; when it spoke of
+-- The API refused a call to protect itself: the route (or all of them) is paused for the whole fleet; when it spoke of
 -- jobs in flight, somebody else uses the organisation too and the cap is lowered to what we hold, less one.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 route, or 'account'; 3 pause, ms; 4 '1' when it spoke of jobs in flight; 5 reason or ''
+-- ARGV: 1 pushed clock or ''; 2 route, or 'account'; 3 pause, ms;
+--       4 '1' when it spoke of jobs in flight
 -- RETURNS: when the pause ends, ms since the epoch
 -- include: clock
 -- include: grow
@@ -16,5 +17,4 @@ else
   redis.call('HSET', pauses, ARGV[2], ends)
   shrink(root, now, ARGV[2])
 end
-if ARGV[5] ~= '' then redis.call('SET', root .. 'paused_reason', ARGV[5], 'PX', math.max(1000, (ends - now) * 2)) end
 return ends

@@ -9,6 +9,7 @@
 -- include: place
 -- include: learn
 -- include: jobs
+-- include: bought
 -- include: notice
 local root, now = KEYS[1], clock(ARGV[1])
 local event, job, reference = ARGV[2], ARGV[3], ARGV[4]

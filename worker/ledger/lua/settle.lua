@@ -3,7 +3,7 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 completion stream; 3 its length; 4 retention of ended rows, ms;
 --       5 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
---       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce)
+--       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce, job, unspent, requeue)
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
@@ -14,7 +14,9 @@
 -- include: learn
 -- include: called
 -- include: jobs
+-- include: bought
 -- include: notice
+-- include: spend
 local root, now = KEYS[1], clock(ARGV[1])
 
 -- Where the photo waits from now on.
@@ -22,7 +24,7 @@ local function place(key, row, was, stage, partner, priority, step)
   if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
   if ENDED[stage] then
     listing_ended(root, row, key, stage, now, step.announce, ARGV[2], ARGV[3], ARGV[4])
-  elseif stage == 'ingested' and was ~= 'ingested' and was ~= 'creating' then
+  elseif stage == 'ingested' and (step.requeue or (was ~= 'ingested' and was ~= 'creating')) then
     backlog_add(root, 'generation', priority, partner, key)
   elseif STEP_OF[stage] then
     redis.call('ZADD', root .. 'due:' .. STEP_OF[stage], now + step.delay, key)
@@ -54,6 +56,11 @@ local function settle(key, token, step)
     count(root, partner, was, -1)
     count(root, partner, stage, 1)
     jobs_settled(root, now, key, was, stage, known[7])
+  end
+  if step.unspent then spend_return(root, row, partner) end
+  if step.job then
+    bought_enter(root, key, step.job, now)
+    redis.call('HDEL', row, 'spent_day')
   end
   if step.release then redis.call('ZREM', root .. 'slots', key) end
   if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end

@@ -23,5 +23,7 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   pauses = all('pauses'), cap = all('cap'), limits = all('limits'), budgets = budgets, workers = workers,
   slots = redis.call('ZCARD', root .. 'slots'), leases = redis.call('ZCARD', root .. 'leases'),
   leader = redis.call('GET', root .. 'leader'), boot = redis.call('GET', root .. 'boot'),
-  reason = redis.call('GET', root .. 'paused_reason'), paused = all('paused'),
+  parking = all('parking'), capped = all('capped_why'), usage = redis.call('HGET', root .. 'usage', 'raw'),
+  usage_ms = redis.call('HGET', root .. 'usage', 'usage_ms'),
+  spend = all('spend:' .. string.format('%.0f', math.floor(now / 86400000))), paused = all('paused'),
   paused_listings = redis.call('HLEN', root .. 'paused_listings')})

@@ -1,0 +1,156 @@
+"""An unanswered create is never bought again unseen: replayed for 23 hours, then looked for, then left to a person."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell
+from worker.core.photo import Stage, StepName
+from worker.pipeline.uncertain import look_for_jobs
+
+CREATE = {StepName.INGEST_SOURCE, StepName.POLL_INGEST, StepName.CREATE_GENERATION}
+
+
+async def until_creating(desk: Desk) -> None:
+    """Take the only photo to a create whose answer never comes: what reached the API depends on the faults."""
+    await desk.enqueue("house", 1)
+    await desk.rounds(2, only=CREATE)
+    assert (await desk.photo("house")).stage is Stage.INGESTED
+
+
+async def lose_the_answer(desk: Desk, fault: str) -> None:
+    await until_creating(desk)
+    await desk.faults(**{fault: 1.0})
+    await desk.rounds(1, only=CREATE)
+    assert (await desk.photo("house")).stage is Stage.CREATING
+
+
+def test_within_23_hours_it_is_replayed_with_the_same_key_and_bytes(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(22 * HOUR_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.until({Stage.DONE: 1})
+        books = await desk.books()
+        assert (books["jobs_created"], books["replays"], books["conflicts"]) == (1, 1, 0)
+
+    tell(story)
+
+
+def test_later_its_job_is_found_in_the_billing_ledger_and_nothing_is_created(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(23 * HOUR_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        photo = await desk.photo("house")
+        assert photo.stage is Stage.UNCERTAIN
+        assert "stagecrew resolve" in (photo.error_message or "")
+        assert (await desk.services.ledger.snapshot()).slots_used == 0, "no job runs for 23 hours"
+        looked = await look_for_jobs(desk.services, now_ms=desk.clock_ms)
+        assert looked.found == ("house/photo-0",)
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 1
+        assert "everything adds up" in await desk.stagecrew("reconcile", "--since", "2d")
+
+    tell(story)
+
+
+def test_a_bill_that_comes_late_is_found_by_a_later_look(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).unclear == 1
+        await desk.push(30 * HOUR_MS)
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        await desk.until({Stage.DONE: 1})
+
+    tell(story, sandbox={"billing_delay_s": 48 * 3600})
+
+
+def test_after_a_409_to_our_own_body_the_original_is_found(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await until_creating(desk)
+        # An earlier life sent the same create with a body of its own; its job has the same reference.
+        await original(desk, reference=True)
+        await desk.rounds(1, only=CREATE)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await desk.services.ledger.snapshot()).slots_used == 1, "that job may run now"
+        await desk.push(HOUR_MS)
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 1
+
+    tell(story)
+
+
+async def original(desk: Desk, *, reference: bool, key: str | None = None) -> str:
+    """Create a job of the photo's source as somebody else would; return its id."""
+    from worker.core.identity import generation_key
+
+    photo = await desk.photo("house")
+    row = await desk.services.account.redis.hgetall(f"sc1:{{default}}:p:{photo.key}")  # type: ignore[misc]
+    own = generation_key("default", "house", "photo-0", photo.fingerprint, 0)
+    body = {
+        "source_asset_id": row["source_asset_id"], "workflow": "staging", "capture_type": "photo", "mode": "refurnish",
+        "style_preset": "modern", "reference": own if reference else "somebody-elses",
+    }  # fmt: skip
+    headers = {"Authorization": f"Bearer {desk.sandbox.api_key}", "Idempotency-Key": key or own}
+    async with httpx.AsyncClient(base_url=desk.sandbox.base_url, headers=headers) as client:
+        answer = await client.post("/api/v1/generations", content=json.dumps(body))
+    return str(answer.json()["job_id"])
+
+
+def test_a_job_of_the_same_source_with_anothers_reference_is_left_alone(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "errors_500")
+        await desk.faults(errors_500=0.0)
+        job_id = await original(desk, reference=False, key="somebody-elses")
+        await desk.push(DAY_MS)
+        await desk.rounds(1)
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).unclear == 1
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        refused = await desk.stagecrew("resolve", "house/photo-0", "--job", job_id, code=1)
+        assert "has the reference somebody-elses" in refused
+        table = await desk.stagecrew("reconcile", "--since", "3d", code=1)
+        assert "may be the create of house/photo-0 that was never answered" in table
+
+    tell(story)
+
+
+def test_what_stays_unclear_waits_for_a_person_who_names_the_job_or_creates_again(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "errors_500")
+        await desk.push(DAY_MS)
+        await desk.faults(errors_500=0.0)
+        await desk.rounds(3)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await desk.books())["jobs_created"] == 0, "nothing is created blindly"
+        assert "the API knows no job" in await desk.stagecrew("resolve", "house/photo-0", "--job", "gen_X", code=1)
+        assert "say one of" in await desk.stagecrew("resolve", "house/photo-0", code=2)
+        assert "no such photo" in await desk.stagecrew("resolve", "house/x", "--create-again", code=1)
+        await desk.stagecrew("resolve", "house/photo-0", "--create-again")
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 1
+        assert "is done, not uncertain" in await desk.stagecrew("resolve", "house/photo-0", "--create-again", code=1)
+
+    tell(story)
+
+
+def test_a_person_names_the_job_that_the_dashboard_shows(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        [job] = (await desk.books())["jobs"]
+        said = await desk.stagecrew("resolve", "house/photo-0", "--job", job["job_id"])
+        assert f"goes on with {job['job_id']}" in said
+        assert "not uncertain" in await desk.stagecrew("resolve", "house/photo-0", "--job", job["job_id"], code=1)
+        await desk.until({Stage.DONE: 1})
+
+    tell(story)

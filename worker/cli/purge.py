@@ -1,0 +1,87 @@
+"""`stagecrew purge`: forgets what has ended, before its time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.api_doors import OneAccount, with_services
+from worker.cli.terminal import complain, count, say, stop
+
+if TYPE_CHECKING:
+    from worker.ledger.purge import Purged
+    from worker.services import Services
+
+
+def purge(
+    context: typer.Context,
+    *,
+    ended_before: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Rows of photos that ended so long ago: 30d, 12h.")
+    ] = None,
+    listing: Annotated[str | None, typer.Option(metavar="ID", help="Rows of this listing's ended photos.")] = None,
+    outputs: Annotated[
+        bool, typer.Option("--outputs", help="With --listing: its pictures, manifests and receipts in the store too.")
+    ] = False,
+    account: OneAccount = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this it is only said what would be.")] = False,
+) -> None:
+    """Forget ended photos before their time. Never what is open or held; without --yes nothing at all.
+
+    A photo whose row is gone and whose manifest stands is still known as staged. With --outputs the manifest goes too:
+    such a photo, enqueued again, is bought again.
+    """
+    if (ended_before is None) is (listing is None):
+        stop("say one of --ended-before AGE and --listing ID")
+    if outputs and listing is None:
+        stop("--outputs is of one listing: say which with --listing ID")
+
+    async def work(services: Services) -> tuple[Purged, int]:
+        if listing is not None:
+            return await _listing(services, listing, outputs=outputs, really=yes)
+        return await _old(services, ended_before or "", really=yes), 0
+
+    found, objects = with_services(context, work, account=account, needs_key=False)
+    verb = "forgotten" if yes else "would be forgotten"
+    say(f"{count(found.rows, 'row')} {verb}; {count(found.open, 'photo')} open or held, left alone")
+    if found.later:
+        say(f"{count(found.later, 'photo')} ended later, left alone")
+    if outputs:
+        say(f"{count(objects, 'object')} of the store {'deleted' if yes else 'would be deleted'}")
+    if not yes:
+        if objects:
+            complain(f"listing {listing} would be bought again if it were enqueued again")
+        complain("nothing was changed; --yes does it")
+
+
+async def _old(services: Services, age: str, *, really: bool) -> Purged:
+    from worker.core.moments import span_ms  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.pipeline.upkeep import now_ms  # noqa: PLC0415
+
+    try:
+        before_ms = await now_ms(services) - span_ms(age)
+    except ValueError as error:
+        stop(str(error))
+    return await services.account.purge.all_rows(ended_before_ms=before_ms, really=really)
+
+
+async def _listing(services: Services, listing: str, *, outputs: bool, really: bool) -> tuple[Purged, int]:
+    from worker.pipeline.upkeep import now_ms  # noqa: PLC0415 - as above
+    from worker.storage.names import segment  # noqa: PLC0415
+
+    keys = [view.key for view in await services.ledger.listing(listing)]
+    now = await now_ms(services)
+    found = await services.account.purge.rows(keys, ended_before_ms=now, really=False)
+    objects = 0
+    if outputs:
+        if found.open:
+            stop(f"listing {listing} has {count(found.open, 'photo')} open or held: their outputs are left alone")
+        # First the store: a row that is left can be purged again, an output without its row would be forgotten.
+        names = [listed.name async for listed in services.store.listed(f"{segment(listing)}/")]
+        objects = len(names)
+        for name in names if really else ():
+            await services.store.delete(name)
+    if really:
+        found = await services.account.purge.rows(keys, ended_before_ms=now, really=True)
+    return found, objects

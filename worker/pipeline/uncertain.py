@@ -1,0 +1,100 @@
+"""Looks for the jobs of unanswered creates before anybody thinks of creating again.
+
+A photo goes on by itself only with a job that is read, is nobody else's, and is certain (its reference) or the only
+one of its source asset. Everything else waits for a person, in the stage `uncertain`, and is looked for again, for
+bills come late.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from worker.core.claim import Claim, claim
+from worker.core.routes import Route
+from worker.katalo.errors import KataloError
+from worker.katalo.models import Job
+from worker.ledger.uncertain import Uncertain
+from worker.pipeline.billing import walk
+from worker.pipeline.reads import read
+
+if TYPE_CHECKING:
+    from worker.services import Services
+
+logger = logging.getLogger(__name__)
+
+#: Bills are looked through from so long before the first send: clocks differ. API time, ms.
+SLACK_MS: Final = 3_600_000
+#: A job of our own asset that this many others may be: more is no search but a guess.
+MOST_CANDIDATES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What looking for the jobs of uncertain photos gave."""
+
+    found: tuple[str, ...] = ()
+    unclear: int = 0
+
+
+async def look_for_jobs(services: Services, *, now_ms: int) -> Looked:
+    """Look in the billing ledger for the job of every uncertain photo, and let those go on whose job is found.
+
+    Raises as `worker.pipeline.billing.walk`.
+    """
+    account = services.account
+    photos = await account.uncertain.all(job_deadline_ms=services.rules.scaled(services.job_deadline_ms))
+    searched = [photo for photo in photos if photo.source_asset_id]
+    if not searched:
+        return Looked(unclear=len(photos))
+    since_ms = min(photo.sent_ms or now_ms for photo in searched) - services.rules.scaled(SLACK_MS)
+    candidates: dict[str, set[str]] = defaultdict(set)
+    for line in await walk(services, since_ms=since_ms):
+        if line.source_asset_id and line.job_id:
+            candidates[line.source_asset_id].add(line.job_id)
+    known = await account.bought.find(sorted(set().union(*candidates.values())), now_ms) if candidates else {}
+    sharing: dict[str | None, int] = defaultdict(int)
+    for photo in photos:
+        sharing[photo.source_asset_id] += 1
+    found = []
+    for photo in searched:
+        unclaimed = sorted(candidates.get(photo.source_asset_id or "", set()) - set(known))
+        job_id = await _only_one(services, photo, unclaimed, alone=sharing[photo.source_asset_id] == 1)
+        if job_id is not None and await account.uncertain.resolve(photo.key, job_id):
+            logger.info("uncertain photo's job found", extra={"photo": photo.label, "job": job_id})
+            found.append(photo.label)
+    return Looked(found=tuple(found), unclear=len(photos) - len(found))
+
+
+async def _only_one(services: Services, photo: Uncertain, job_ids: Sequence[str], *, alone: bool) -> str | None:
+    """Return the job that is the photo's, or None when none is, or it can't be told which."""
+    claims: Mapping[str, Claim] = {
+        job_id: (await examine(services, photo, job_id))[0] for job_id in job_ids[:MOST_CANDIDATES]
+    }
+    certain = [job_id for job_id, how in claims.items() if how is Claim.CERTAIN]
+    possible = [job_id for job_id, how in claims.items() if how is Claim.POSSIBLE]
+    if len(certain) == 1:
+        return certain[0]
+    # Two uncertain photos of one asset could take each other's job.
+    return possible[0] if not certain and len(possible) == 1 and alone else None
+
+
+async def examine(services: Services, photo: Uncertain, job_id: str) -> tuple[Claim, str]:
+    """Read a job and say whether it is the photo's, and why. Raises KataloError, NoGrant when it can't be read."""
+
+    async def call() -> Job:
+        return await services.katalo.generation(job_id)
+
+    job = await read(services, Route.GENERATION_READS, call)
+    return claim(
+        asset=photo.source_asset_id,
+        reference=photo.reference,
+        job_asset=job.source_asset_id,
+        job_reference=job.reference,
+    )
+
+
+__all__ = ["KataloError", "Looked", "examine", "look_for_jobs"]
