@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from config.accounts import DEFAULT, Entry, Origin, below
-from config.settings import GROUPS, Settings, said_of
+from config.problems import said_of
+from config.settings import GROUPS, Settings
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

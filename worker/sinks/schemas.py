@@ -61,6 +61,7 @@ class PhotoData(_Model):
     )
     parent_job_id: str | None = Field(description="The job that this one regenerated, or null.")
     job_id: str | None = Field(description="The Katalo job; null when none was created.")
+    reference: str | None = Field(description="The `reference` that the create was sent; null without one.")
 
 
 class StagedData(PhotoData):
@@ -98,6 +99,7 @@ class ListingData(_Model):
     account: Account
     listing_id: ListingId
     partner: Partner
+    metadata: dict[str, str] = Field(description="Your own, of the listing.")
     photos: list[EndedPhoto] = Field(min_length=1)
     staged: Count
     failed: Count
