@@ -82,7 +82,7 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
             await account.parking.probed(good=True)
         report = reconciled("elm-street-12", until_ms=account.clock_ms)
         news = reconciliation_completed("default", account.clock_ms, summary(report, until_ms=account.clock_ms))
-        await account.ledger.announce(json.loads(news)["id"], news)
+        await account.ledger.announce(news)
         events.extend(json.loads(event) for event in await account.events())
 
     tell(story)

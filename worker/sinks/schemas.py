@@ -21,6 +21,7 @@ Fingerprint = Annotated[
     str, Field(pattern="^[0-9a-f]{32}$", description="Digest of what was asked for: another request, another one.")
 ]
 Count = Annotated[int, Field(ge=0)]
+Money = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$", description="US dollars, as decimal text.")]
 
 
 class _Model(BaseModel):
@@ -123,14 +124,14 @@ class KindOfBill(_Model):
     """What the billing ledger and the fleet's own books say of each other, by kind of finding."""
 
     count: Count
-    amount_usd: str = Field(description="Decimal, as text.")
+    amount_usd: Money
 
 
 class Bills(_Model):
     """Bills and what they come to."""
 
     bills: Count
-    amount_usd: str = Field(description="Decimal, as text.")
+    amount_usd: Money
     without_amount: int = Field(ge=0, description="Bills that name no amount.")
 
 
