@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from worker.core.photo import Stage
 from worker.core.reconcile import Report
 from worker.flow.duties import LEASE_MS
 from worker.flow.parking import PROBE_MS, ParkingState
+from worker.katalo.accounting import UsageSummary
 from worker.katalo.errors import Forbidden, KataloError, PaymentRequired, Unauthorized
 from worker.ledger.bought import DAY_MS
 from worker.pipeline.billing import LedgerUnreadable, reconciled
@@ -64,6 +66,7 @@ class Upkeep:
         self._services = services
         self._name = name
         self._reconcile_days = reconcile_days
+        self._strange: frozenset[str] = frozenset()
         scaled = services.rules.scaled
         self.duties = [
             Duty(name="probe", every_ms=scaled(PROBE_MS), first_ms=0, wanted=self._probe_is_due, work=self._probe),
@@ -138,6 +141,18 @@ class Upkeep:
             raise
         if found.summary.enabled is False:
             await self._services.account.parking.park(NOT_ENABLED)
+        await self._put_in_force(found.summary)
+
+    async def _put_in_force(self, summary: UsageSummary) -> None:
+        """Let the limits that the API reports hold for the whole fleet; say which ones are not understood, once."""
+        speed = self._services.rules.speed
+        for name in await self._services.admission.report(summary.rate_limits, speed=speed):
+            value = summary.rate_limits.get(name, "no longer reported")
+            logger.info("limit in force", extra={"limit": name, "value": value})
+        strange = frozenset(summary.unknown_limits)
+        if strange - self._strange:
+            logger.warning("reported limits not understood", extra={"limits": ", ".join(sorted(strange))})
+        self._strange = strange
 
     async def _any_uncertain(self) -> bool:
         redis: Any = self._services.account.redis
@@ -152,9 +167,8 @@ class Upkeep:
         at_ms = await now_ms(self._services)
         since_ms = at_ms - self._reconcile_days * DAY_MS
         report = await reconciled(self._services, since_ms=since_ms, until_ms=FAR_MS, now_ms=at_ms, look_again=False)
-        await self._services.ledger.say(
-            reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
-        )
+        event = reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
+        await self._services.ledger.announce(str(json.loads(event)["id"]), event)
         level = logging.INFO if report.adds_up else logging.ERROR
         logger.log(level, "reconciled", extra={"adds_up": report.adds_up, "troubles": len(report.troubles)})
 
