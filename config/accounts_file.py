@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
 from config.accounts import DEFAULT, Entry, Origin, below
-from config.problems import said_of
-from config.settings import GROUPS, Settings
+from config.settings import GROUPS, Settings, said_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

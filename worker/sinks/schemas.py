@@ -54,6 +54,9 @@ class PhotoData(_Model):
     listing_id: ListingId
     photo_id: PhotoId
     partner: Partner
+    reference: str | None = Field(
+        description="The job's `reference` at the API; null when none was created, and for a regeneration."
+    )
     metadata: dict[str, str] = Field(description="Your own, of the listing and the photo together.")
     fingerprint: Fingerprint
     revision: int = Field(ge=1, description="Grows with each changed request for the photo.")
