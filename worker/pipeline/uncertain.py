@@ -51,11 +51,11 @@ async def look_for_jobs(services: Services, *, now_ms: int) -> Looked:
     if not searched:
         return Looked(unclear=len(photos))
     since_ms = min(photo.sent_ms or now_ms for photo in searched) - services.rules.scaled(SLACK_MS)
-    candidates: dict[str, set[str]] = defaultdict(set)
+    candidates: dict[str, set[str]] = {photo.source_asset_id: set() for photo in searched if photo.source_asset_id}
     for line in await walk(services, since_ms=since_ms):
-        if line.source_asset_id and line.job_id:
+        if line.job_id and line.source_asset_id in candidates:
             candidates[line.source_asset_id].add(line.job_id)
-    known = await account.bought.find(sorted(set().union(*candidates.values())), now_ms) if candidates else {}
+    known = await account.bought.find(sorted(set().union(*candidates.values())), now_ms)
     sharing: dict[str | None, int] = defaultdict(int)
     for photo in photos:
         sharing[photo.source_asset_id] += 1
