@@ -154,3 +154,28 @@ def test_a_person_names_the_job_that_the_dashboard_shows(tell: Tell) -> None:
         await desk.until({Stage.DONE: 1})
 
     tell(story)
+
+
+def test_a_regeneration_whose_answer_was_lost_is_found_among_the_bills_of_its_source(tell: Tell) -> None:
+    """Its job has the first one's reference, for the body of a regeneration names none."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 1)
+        await desk.until({Stage.DONE: 1})
+        await desk.stagecrew("regenerate", "house/photo-0", "--yes")
+        await desk.faults(lost_responses=1.0)
+        await desk.rounds(1, only=CREATE)
+        assert (await desk.photo("house")).stage is Stage.CREATING
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 2
+        answer = await desk.asked("reconcile", "--since", "3d", "--format", "json")
+        assert answer["kinds"] == {
+            "billed_and_staged": {"bills": 2, "amount_usd": "0.90", "without_amount": 0},
+        }
+
+    tell(story)
