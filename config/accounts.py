@@ -7,7 +7,6 @@ it. `accounts_of` tells what there is; `settings_for` gives one account's settin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -128,9 +127,7 @@ def _entries(settings: Settings) -> dict[str, Entry | None]:
 
 def _resolved(settings: Settings, entry: Entry | None) -> AccountSettings:
     secrets = entry.webhook_secrets if entry is not None else ()
-    if not secrets and settings.katalo_webhook_secret is not None:
-        given = re.split(r"[, \t]+", settings.katalo_webhook_secret.get_secret_value())
-        secrets = tuple(SecretStr(secret) for secret in given if secret)
+    secrets = secrets or settings.webhook_secrets
     return AccountSettings(
         name=settings.origin.account,
         api_key=settings.katalo_api_key,

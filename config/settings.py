@@ -29,16 +29,7 @@ from config.caps import CapSettings
 from config.limits import Limit, LimitSettings
 from config.partners import Weights
 
-__all__ = [
-    "CapSettings",
-    "Limit",
-    "LimitSettings",
-    "Settings",
-    "SettingsError",
-    "load_settings",
-    "variable_of",
-    "variables",
-]
+__all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
 
 #: Sinks that have a name in the design but no code yet.
 _LATER_SINKS: Final = frozenset({"sqs", "sns", "https", "celery"})
@@ -48,6 +39,11 @@ _REDIS: Final = frozenset({"redis", "rediss", "unix"})
 
 class SettingsError(Exception):
     """The settings can't be used; one line a problem: the variable, what is wrong, what to do."""
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between commas and blanks; a line break is neither."""
+    return [part for part in re.split(r"[, \t]+", text) if part]
 
 
 def _beside() -> str:
@@ -80,7 +76,8 @@ class Settings(BaseSettings):
     katalo_webhook_secret: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("KATALO_WEBHOOK_SECRET", "katalo_webhook_secret"),
-        description="Secret that signs the API's webhooks; for the gateway.",
+        description="Secrets that sign the API's webhooks, separated by commas or blanks: two while one is rotated, "
+        "and either counts. For the gateway.",
     )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
@@ -98,9 +95,6 @@ class Settings(BaseSettings):
     )
     completions_max_len: int = Field(
         default=1_000_000, ge=1000, description="Messages that the completion stream keeps, about."
-    )
-    webhook_public_url: str | None = Field(
-        default=None, description="Public https address that the API sends webhooks to."
     )
     limits: LimitSettings = Field(default=LimitSettings(), description="The organisation's limits.")
     caps: CapSettings = Field(default=CapSettings(), description="What may be spent.")
@@ -131,8 +125,19 @@ class Settings(BaseSettings):
     )
     allow_private_hosts: bool = Field(
         default=False,
-        description="Allow http and private addresses for sources and outputs: for the sandbox and tests only.",
+        description="Allow http and private addresses for sources, outputs and webhooks: for the sandbox and tests "
+        "only.",
     )
+    # After what its check depends on.
+    webhook_public_url: str | None = Field(
+        default=None,
+        description="Public https address that the API sends webhooks to; `/webhooks/katalo` is added to a bare host. "
+        "With it jobs are read only where a webhook did not come.",
+    )
+    gateway_host: str = Field(
+        default="127.0.0.1", pattern=r"^[^\s/]+$", description="Address that the gateway listens on."
+    )
+    gateway_port: int = Field(default=8080, ge=0, le=65535, description="Port of the gateway; 0 takes a free one.")
     state_dir: Path = Field(
         default=Path(".stagecrew"), description="Folder of `stagecrew run`'s own Redis, sandbox and logs."
     )
@@ -228,7 +233,26 @@ class Settings(BaseSettings):
         """Take what is given and nothing else: `load_settings` reads the environment."""
         return (init_settings,)
 
-    @field_validator("katalo_api_key", "katalo_webhook_secret")
+    @property
+    def webhook_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets of which any may sign a webhook; none when none is set."""
+        given = self.katalo_webhook_secret
+        return () if given is None else tuple(SecretStr(part) for part in _parts(given.get_secret_value()))
+
+    @field_validator("katalo_webhook_secret")
+    @classmethod
+    def _printable_parts(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        parts = _parts(value.get_secret_value())
+        if not parts or not all(re.fullmatch(r"[!-~]+", part) for part in parts):
+            message = (
+                "it has a character that no secret has, or no secret at all; write one or more, separated by commas"
+            )
+            raise ValueError(message)
+        return value
+
+    @field_validator("katalo_api_key")
     @classmethod
     def _printable(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
@@ -255,9 +279,10 @@ class Settings(BaseSettings):
 
     @field_validator("webhook_public_url")
     @classmethod
-    def _public_url(cls, value: str | None) -> str | None:
-        if value is not None and (urlsplit(value).scheme != "https" or not urlsplit(value).hostname):
-            message = "it must be an https address that the API can reach, like https://hooks.example.com/katalo"
+    def _public_url(cls, value: str | None, info: ValidationInfo) -> str | None:
+        schemes = {"https", "http"} if info.data.get("allow_private_hosts") else {"https"}
+        if value is not None and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+            message = "it must be an https address that the API can reach, like https://hooks.example.com"
             raise ValueError(message)
         return value
 

@@ -40,6 +40,12 @@ The scripts get the root as their declared key and build the others from it: one
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |
 | `leader` | string | whose dispatcher leads | its lease |
 | `fence` | string | the last fencing token | lasting |
+| `jobs` | hash | photos by the id (`j:`) and reference (`r:`) of a job that may be open | lasting |
+| `inbox` | sorted set | jobs of kept webhooks, since when (ms); bounded | lasting |
+| `inbox:<job>` | string | a webhook whose job is not known here yet | a week |
+| `notices` | sorted set | webhooks that came, and jobs seen to be over (ms); bounded | lasting |
+| `webhooks` | hash | webhooks so far, by outcome | lasting |
+| `unheard` | string | jobs found to be over by reading since the last webhook | lasting |
 | `wake` | list | one element when the leader should look again | lasting |
 """
 

@@ -6,7 +6,9 @@ Nothing is made at import and nothing crosses a fork.
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
-from config.accounts import settings_for
+from config.accounts import DEFAULT, accounts_of, settings_for
 from worker import keys
 from worker.core.decide import Rules
 from worker.core.routes import Route
@@ -27,10 +29,12 @@ from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
 from worker.flow.outlook import Prospects
 from worker.flow.parking import Parking
+from worker.katalo.callback import callback_url
 from worker.katalo.client import KataloClient
 from worker.katalo.keyring import Keyring
 from worker.ledger.bills import Bills
 from worker.ledger.bought import BoughtJobs
+from worker.ledger.inbox import Inbox
 from worker.ledger.ledger import Ledger
 from worker.ledger.purge import Purge
 from worker.ledger.uncertain import UncertainPhotos
@@ -45,8 +49,12 @@ if TYPE_CHECKING:
     from config.rotation import LiveAccounts
     from config.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 #: What `appendfsync everysec` may lose when the machine goes down, with a margin.
 REDIS_FORGETS_MS: Final = 2_000
+#: Whether webhooks come is asked in Redis at most this often, in seconds.
+SILENCE_KEPT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,7 @@ class Account:
     scripts: Scripts
     limits: Limits
     ledger: Ledger
+    inbox: Inbox
     admission: Admission
     dispatching: Dispatching
     cadence: Cadence
@@ -93,6 +102,7 @@ class Services:
     jitter: Callable[[], float] = random.random
     #: Photos that wait for a slot, as the latest batch was told.
     waiting: int = 0
+    _silent: tuple[float, bool] = (float("-inf"), False)
     #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
     unfetchable: set[str | None] = field(default_factory=set)
 
@@ -129,6 +139,20 @@ class Services:
         """When to read the account's ingests and jobs."""
         return self.account.cadence
 
+    async def webhooks_come(self) -> bool:
+        """Say whether a webhook is to be expected for each job: asked for, and not all of them lost of late."""
+        if self.webhook_url is None:
+            return False
+        read_s, silent = self._silent
+        if time.monotonic() - read_s > SILENCE_KEPT_S:
+            before, silent = silent, await self.account.inbox.silent()
+            self._silent = (time.monotonic(), silent)
+            if silent and not before:
+                logger.warning("no webhook comes: jobs are read until they end", extra={"asked_for": self.webhook_url})
+            elif before and not silent:
+                logger.info("webhooks come again")
+        return not silent
+
 
 def limits_of(settings: Settings) -> Limits:
     """Return the budgets in force: the settings' windows on the fleet's clock, each with its guard."""
@@ -156,6 +180,14 @@ def caps_of(caps: CapSettings) -> Caps:
         partners={name: Cap(per_day=cap.per_day, per_period=cap.per_period) for name, cap in caps.partners.items()},
         stop_at_included=caps.stop_at_included,
     )
+
+
+def _webhook_url(settings: Settings) -> str | None:
+    if settings.webhook_public_url is None:
+        return None
+    account = settings.origin.account
+    unnamed = account == DEFAULT or len(accounts_of(settings)) == 1
+    return callback_url(settings.webhook_public_url, None if unnamed else account)
 
 
 def stream_of(settings: Settings) -> str:
@@ -204,6 +236,7 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
             scripts=scripts,
             limits=limits,
             ledger=ledger,
+            inbox=Inbox(scripts),
             admission=Admission(scripts, limits),
             dispatching=dispatching,
             cadence=cadence,
@@ -263,7 +296,7 @@ async def open_services(
             outputs=outputs,
             rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
             source_mode=settings.source_mode,
-            webhook_url=settings.webhook_public_url,
+            webhook_url=_webhook_url(settings),
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
             keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,

@@ -80,6 +80,18 @@ def test_the_composed_ledger_forgets_nothing_and_flower_is_for_this_machine() ->
     assert ":?" in COMPOSE["services"]["flower"]["environment"]["STAGECREW_FLOWER_AUTH"]
 
 
+def test_the_composed_gateway_is_watched_and_only_a_proxy_reaches_it() -> None:
+    gateway = COMPOSE["services"]["gateway"]
+    assert gateway["ports"] == ["127.0.0.1:8080:8080"]
+    assert (gateway["environment"]["STAGECREW_GATEWAY_HOST"], gateway["environment"]["STAGECREW_GATEWAY_PORT"]) == (
+        "0.0.0.0",
+        "8080",
+    )
+    *_, program = gateway["healthcheck"]["test"]
+    compile(program, "healthcheck", "exec")
+    assert "127.0.0.1:8080/healthz" in program
+
+
 def test_the_bucket_is_made_by_a_program() -> None:
     _, _, program = COMPOSE["services"]["bucket"]["command"]
     compile(program, "bucket", "exec")

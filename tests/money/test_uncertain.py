@@ -6,7 +6,7 @@ import json
 
 import httpx
 
-from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell
+from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell, webhook
 from worker.core.photo import Stage, StepName
 from worker.pipeline.uncertain import look_for_jobs
 
@@ -179,3 +179,23 @@ def test_a_regeneration_whose_answer_was_lost_is_found_among_the_bills_of_its_so
         }
 
     tell(story)
+
+
+def test_its_job_is_found_among_webhooks_that_nobody_could_place(tell: Tell) -> None:
+    """One that names no reference, of a job whose bill has not come: the row alone knows the source asset."""
+
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        [job] = (await desk.books())["jobs"]
+        await desk.services.account.inbox.take(webhook("gen_of_nobody", "src_of_nobody"))
+        await desk.services.account.inbox.take(webhook(job["job_id"], job["asset_id"]))
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        assert (await desk.books())["accepted"].get("billing", 0) == 0, "no bill had to be read"
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 1
+
+    tell(story, sandbox={"billing_delay_s": 30 * 86_400})

@@ -24,6 +24,9 @@ from worker.flow.duties import Duties
 from worker.flow.limits import Budget, Limits
 from worker.flow.outlook import Prospects
 from worker.flow.parking import Parking
+from worker.katalo.models import Output
+from worker.katalo.notice import COMPLETED, Notice
+from worker.ledger.inbox import Inbox, Outcome
 from worker.ledger.ledger import Ledger
 from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.ledger.usage import UsageBook
@@ -47,6 +50,7 @@ class Account:
     limit: int = 10
     ingest_reads: int | None = None
     in_flight: int = 3
+    max_kept: int = 100
     look_ahead: int | None = 100
     caps: Caps = NO_CAPS
     weights: dict[str, int] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class Account:
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )
+        self.inbox = Inbox(scripts, max_kept=self.max_kept)
         self.admission = Admission(scripts, self.limits)
         self.dispatching = Dispatching(
             scripts,
@@ -92,7 +97,15 @@ class Account:
     def push(self, ms: int) -> None:
         """Let `ms` go by."""
         self.clock_ms += ms
-        for part in (self.ledger, self.admission, self.dispatching, self.parking, self.usage, self.duties):
+        for part in (
+            self.ledger,
+            self.inbox,
+            self.admission,
+            self.dispatching,
+            self.parking,
+            self.usage,
+            self.duties,
+        ):
             part.clock = str(self.clock_ms)
 
     async def begin(self, *, hands: int = 100) -> None:
@@ -166,6 +179,25 @@ class Account:
         )
         assert isinstance(answer, Granted)
         return photo
+
+    async def hear(
+        self,
+        job: str | None,
+        event: str = COMPLETED,
+        *,
+        url: str | None = "https://api/picture",
+        reference: str | None = None,
+        asset: str | None = None,
+    ) -> Outcome:
+        """Take a webhook in, as the gateway does; without `url` its word is not enough."""
+        outputs = (Output(role="primary", url=url),) if url else ()
+        notice = Notice(event_type=event, job_id=job, reference=reference, source_asset_id=asset, outputs=outputs)
+        return await self.inbox.take(notice)
+
+    async def row(self, photo: Photo) -> dict[str, str]:
+        """Return a photo's row as it stands in Redis."""
+        found: dict[str, str] = await self.redis.hgetall(f"{keys.root('default')}p:{photo.key}")  # type: ignore[misc]
+        return found
 
     async def snapshot(self) -> Snapshot:
         """Return the picture that `status` shows."""

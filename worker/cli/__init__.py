@@ -12,6 +12,7 @@ from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
 from worker.cli.forecast import forecast
+from worker.cli.gateway import gateway
 from worker.cli.pause import pause, resume
 from worker.cli.purge import purge
 from worker.cli.reconcile import reconcile
@@ -34,7 +35,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, enqueue, status, watch, forecast, worker, sandbox, doctor, failed, replay):
+for _command in (run, enqueue, status, watch, forecast, worker, gateway, sandbox, doctor, failed, replay):
     app.command(epilog=EPILOG)(_command)
 for _command in (regenerate, cancel, pause, resume):
     app.command(epilog=EPILOG)(_command)

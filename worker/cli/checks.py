@@ -216,6 +216,19 @@ async def _usage_wait_s(settings: Settings) -> float:
     return answer.ms / 1000 if isinstance(answer, Wait) else 0.0
 
 
+def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
+    """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
+    if public_url is not None and not has_secret:
+        text = f"asked for at {mask(public_url)}, and no secret is set here"
+        return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
+    if public_url is not None:
+        return [ok("webhooks", f"asked for at {mask(public_url)}")]
+    if has_secret:
+        text = "a secret is set, but no job asks for them"
+        return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
+    return []
+
+
 async def redis_of(settings: Settings) -> list[Finding]:
     """Ask the ledger's Redis and check it."""
     from redis.asyncio import Redis  # noqa: PLC0415 - as above

@@ -115,6 +115,7 @@ def worker_environ(settings: Settings) -> dict[str, str]:
         "STAGECREW_STORAGE_URL": settings.storage_url,
         "STAGECREW_SPEED": f"{settings.speed:g}",
         "STAGECREW_ALLOW_PRIVATE_HOSTS": "true" if settings.allow_private_hosts else "false",
+        "STAGECREW_WEBHOOK_PUBLIC_URL": settings.webhook_public_url or "",
         "STAGECREW_LOG_FORMAT": "pretty" if settings.log_format == "auto" else settings.log_format,
     }
     if settings.katalo_api_key is not None:

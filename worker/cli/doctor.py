@@ -55,7 +55,9 @@ async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
 
     findings = await doors.check_redis(settings)
     redis_is_well = all(finding.mark is not checks.Mark.BAD or finding.part != "redis" for finding in findings)
-    accounts = {name: settings_for(settings, name) for name in accounts_of(settings)}
+    resolved = accounts_of(settings)
+    accounts = {name: settings_for(settings, name) for name in resolved}
+    secrets = {name: bool(account.webhook_secrets) for name, account in resolved.items()}
     # An account is named where there are several.
     named = {name: f"{name}: " if len(accounts) > 1 else "" for name in accounts}
     for name, own in accounts.items() if redis_is_well else ():
@@ -66,6 +68,7 @@ async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
             findings += _of(named[name], [checks.bad("ledger", type(error).__name__, "look at Redis's log")])
     findings.append(await asyncio.to_thread(checks.broker, settings))
     for name, own in accounts.items():
+        findings += _of(named[name], checks.webhooks(own.webhook_public_url, has_secret=secrets[name]))
         findings += _of(named[name], [await checks.storage(own), await checks.api(own)])
     return findings
 

@@ -97,6 +97,8 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
                 "katalo_api_key": SecretStr(sandbox.api_key),
                 "speed": speed or chosen,
                 "allow_private_hosts": True,
+                # The sandbox's news are nothing for a gateway that the world reaches.
+                "webhook_public_url": None,
             }
         where, changed = _output(settings, out, sandboxed=sandboxed)
         where.mkdir(parents=True, exist_ok=True)

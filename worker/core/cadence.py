@@ -18,6 +18,8 @@ GENTLE_SHARE: Final = 0.25
 MOST_SHARE: Final = 0.5
 #: The part of the read budget that is planned with; the rest is for other reads of jobs.
 PLANNED: Final = 0.95
+#: With webhooks, the share of jobs whose webhook should have come before the first read.
+TAIL_SHARE: Final = 0.99
 #: The share of ingests that is ready at the first read, and of the others at each further one: an ingest waits for
 #: nobody, and its read budget is small.
 INGEST_SHARE: Final = 0.98
@@ -51,6 +53,19 @@ def next_read_ms(durations: Durations, share: float, *, age_ms: int, least_ms: i
     if due_ms is None:
         return max(least_ms, int((age_ms - durations.age_ms(1)) * OVERDUE_PART))
     return max(least_ms, due_ms - age_ms)
+
+
+def recovery_read_ms(durations: Durations, *, default_ms: int, margin_ms: int) -> int:
+    """Return the age at which a job is first read whose end a webhook should tell: after nearly all of them have come.
+
+    `margin_ms` is for the sender's own retries; `default_ms` until enough is known.
+    """
+    return durations.age_ms(TAIL_SHARE) + margin_ms if durations.known else default_ms
+
+
+def recovery_pause_ms(polls: int, base_ms: int) -> int:
+    """Return the pause until such a job is read again: `base_ms`, growing to four times that."""
+    return base_ms * min(4, 1 + polls)
 
 
 def look_ahead(ingests: Durations, jobs: Durations, *, writes_a_ms: float, in_flight: int, call_ms: int) -> int:

@@ -30,7 +30,7 @@ Publish = Callable[[StepName, Sequence[tuple[str, str, str]]], None]
 #: Photos in one message at most: more would let one slow photo keep a thread from many.
 MAX_BATCH: Final = 16
 #: Steps gather for so long for each photo at work, and for so long at most, in seconds.
-GATHERING_S: Final = 0.001
+GATHERING_S: Final = 0.002
 MOST_GATHERING_S: Final = 0.1
 #: How often a worker says that it lives, and the longest sleep of a follower, in seconds.
 BEAT_S: Final = 1.0

@@ -25,6 +25,11 @@ FIRST_READ_MS: Final = 5_000
 BUSY_READ_MS: Final = 300
 UNKNOWN_READ_MS: Final = 1_000
 GENTLE_READ_MS: Final = 2_000
+#: With webhooks, the first read before anything is learnt, what a sender's retries may take, and the pause between
+#: reads: they only make up for webhooks that were lost (contract, section 11).
+RECOVERY_FIRST_MS: Final = 90_000
+RECOVERY_MARGIN_MS: Final = 30_000
+RECOVERY_READ_MS: Final = 15_000
 #: The budget of ingest reads is not documented: a read that finds nothing costs more than a late one.
 FIRST_INGEST_READ_MS: Final = 3_000
 NEXT_INGEST_READ_MS: Final = 2_000
@@ -67,6 +72,18 @@ class Cadence:
         least_ms = GENTLE_READ_MS if waiting <= 0 else BUSY_READ_MS if durations.known else UNKNOWN_READ_MS
         share = await self._share(durations, waiting)
         return cadence.next_read_ms(durations, share, age_ms=age_ms, least_ms=self._scaled(least_ms))
+
+    async def recovery_read_ms(self, kind: str) -> int:
+        """Return the age at which a job is first read whose end a webhook should tell before."""
+        return cadence.recovery_read_ms(
+            await self.learnt(kind),
+            default_ms=self._scaled(RECOVERY_FIRST_MS),
+            margin_ms=self._scaled(RECOVERY_MARGIN_MS),
+        )
+
+    def recovery_pause_ms(self, polls: int) -> int:
+        """Return the pause until such a job is read again after `polls` reads that found it running."""
+        return cadence.recovery_pause_ms(polls, self._scaled(RECOVERY_READ_MS))
 
     async def first_ingest_read_ms(self, kind: str, *, waiting: int) -> int:
         """Return how long after its POST an ingest is first read."""

@@ -28,6 +28,9 @@ local function begin_anew(root, key, now, was, stage, priority, partner, ended)
   local pause = known[3] or listing_pause(root, known[5])
   if not pause and known[4] and cjson.decode(known[4]).why == 'paused' then pause = known[4] end
   unplace(root, key, was, priority, partner)
+  -- What an uncertain create may have made is no longer this photo's.
+  local made = redis.call('HMGET', row, 'idempotency_key', 'job_id')
+  redis.call('HDEL', root .. 'jobs', 'r:' .. (made[1] or ''), 'j:' .. (made[2] or ''))
   redis.call('HDEL', row, unpack(WORKING))
   redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now, 'accepted_ms', now, 'token', '')
   if known[1] then redis.call('HSET', row, 'jobs', (known[2] and known[2] .. '\n' or '') .. known[1]) end

@@ -92,8 +92,14 @@ async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> 
         stage=Stage.GENERATING,
         fields=fields,
         drop=("body", "sent_ms"),
-        delay_ms=await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting),
+        delay_ms=await _first_read_ms(services, photo),
     )
+
+
+async def _first_read_ms(services: Services, photo: Photo) -> int:
+    if await services.webhooks_come():
+        return await services.cadence.recovery_read_ms(photo.request.kind)
+    return await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
 
 
 async def _intent(services: Services, photo: Photo) -> dict[str, str] | Step:
@@ -174,13 +180,19 @@ async def after_read(services: Services, photo: Photo, job: Job, fields: dict[st
         services.job_deadline_ms
     ):
         return _late(services, photo, fields)
-    age_ms = photo.now_ms - (photo.created_ms or photo.stage_since_ms)
     return Step(
         ending=Ending.WAIT,
         stage=Stage.GENERATING,
         fields=fields | {"read_ms": str(photo.now_ms)},
-        delay_ms=await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, waiting=services.waiting),
+        delay_ms=await _next_read_ms(services, photo),
     )
+
+
+async def _next_read_ms(services: Services, photo: Photo) -> int:
+    if await services.webhooks_come():
+        return services.cadence.recovery_pause_ms(photo.polls)
+    age_ms = photo.now_ms - (photo.created_ms or photo.stage_since_ms)
+    return await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, waiting=services.waiting)
 
 
 async def _duration_ms(services: Services, photo: Photo) -> int | None:
@@ -189,6 +201,9 @@ async def _duration_ms(services: Services, photo: Photo) -> int | None:
         return None
     durations = await services.cadence.learnt(photo.request.kind)
     planned_ms = None
+    if services.webhook_url is not None and photo.read_ms is None and not durations.known:
+        # It may have been read in a lost webhook's place only, long after its end.
+        return None
     if durations.known:
         planned_ms = await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
     before_ms = photo.read_ms - photo.created_ms if photo.read_ms is not None else None

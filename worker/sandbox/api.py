@@ -218,7 +218,7 @@ async def post_generation(sandbox: Sandbox, request: Request) -> Response:
     asset = sandbox.books.asset_of(str(fields.get("source_asset_id")))
     if asset is None:
         raise Refusal("validation_error", "source_asset_id: no such source asset, or it is not ready")
-    return _start(sandbox, request, key, payload, asset, fields, None)
+    return await _start(sandbox, request, key, payload, asset, fields, None)
 
 
 async def regenerate(sandbox: Sandbox, request: Request) -> Response:
@@ -239,10 +239,10 @@ async def regenerate(sandbox: Sandbox, request: Request) -> Response:
     if asset is None:
         raise Refusal("not_found", "the source asset is gone")
     settings = {**parent.settings, "reference": parent.reference, "metadata": parent.metadata, **fields}
-    return _start(sandbox, request, key, payload, asset, settings, parent.job_id)
+    return await _start(sandbox, request, key, payload, asset, settings, parent.job_id)
 
 
-def _start(
+async def _start(
     sandbox: Sandbox, request: Request, key: str, payload: str, asset: Asset, fields: dict[str, Any], parent: str | None
 ) -> Response:
     sandbox.admit_job()
@@ -250,7 +250,11 @@ def _start(
     if sandbox.faults.allowance_stops and spent >= sandbox.config.included:
         raise Refusal("allowance_exhausted", "the included allowance of this period is used up")
     job = sandbox.books.new_job(key, payload, asset, fields, parent)
-    sandbox.webhooks.expect(job, _base(request))
+    if job.webhook_url and sandbox.chance("webhooks_early", sandbox.faults.webhooks_early):
+        sandbox.books.end_now(job)
+        await sandbox.webhooks.deliver_now(job, _base(request))
+    else:
+        sandbox.webhooks.expect(job, _base(request))
     return _job(sandbox, request, job, write=True)
 
 
@@ -331,9 +335,8 @@ def create_app(config: SandboxConfig) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> Any:
-        deliver = asyncio.create_task(sandbox.webhooks.deliver_for_ever())
-        yield
-        deliver.cancel()
+        async with sandbox.webhooks.delivering():
+            yield
 
     app = Starlette(
         lifespan=lifespan,

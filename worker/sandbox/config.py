@@ -51,10 +51,15 @@ class Faults:
     reissued_key: str = ""
     #: Errors come as HTML instead of the envelope.
     not_envelope: bool = False
-    #: Webhooks that are not delivered, delivered twice, signed with a wrong secret.
+    #: Webhooks that are not delivered, delivered twice, delivered after those of later jobs, or minutes late.
     webhooks_lost: float = 0.0
     webhooks_doubled: float = 0.0
+    webhooks_out_of_order: float = 0.0
+    webhooks_slow: float = 0.0
+    #: Forged deliveries, signed with a wrong secret, before the true one.
     webhooks_forged: float = 0.0
+    #: Jobs that end at once, and whose webhook comes before the answer of the create.
+    webhooks_early: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

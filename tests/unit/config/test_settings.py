@@ -43,8 +43,9 @@ def test_each_variable_reaches_its_setting(name: str) -> None:
     wrong = {
         "KATALO_API_KEY": "a b",
         "KATALO_BASE_URL": "app",
-        "KATALO_WEBHOOK_SECRET": "a b",
+        "KATALO_WEBHOOK_SECRET": "a\nb",
         "STAGECREW_BROKER_URL": None,
+        "STAGECREW_GATEWAY_HOST": "http://host",
         "STAGECREW_STATE_DIR": None,
     }
     value = wrong.get(name, "wrong" if name != "STAGECREW_FLOWER_AUTH" else "nobody")
@@ -116,6 +117,8 @@ def test_every_problem_is_told_at_once() -> None:
         ("STAGECREW_PARTNER_WEIGHTS", "acme=1,acme=2", "there twice"),
         ("STAGECREW_STORAGE_URL", "ftp://host", "s3://"),
         ("STAGECREW_WEBHOOK_PUBLIC_URL", "http://hooks.example.com", "https"),
+        ("STAGECREW_WEBHOOK_PUBLIC_URL", "https:///no-host", "https"),
+        ("KATALO_WEBHOOK_SECRET", " , ", "separated by commas"),
         ("STAGECREW_SPEED", "20", "real time"),
         ("STAGECREW_KATALO_API_KEY", "key", "did you mean KATALO_API_KEY?"),
         ("STAGECREW_NOTHING_LIKE_IT_AT_ALL", "1", "docs/settings.md"),
@@ -151,6 +154,18 @@ def test_secrets_are_in_no_repr() -> None:
     settings = load_settings(environ)
     assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
     assert settings.redis_url_text == "redis://:hush3@host/0"
+
+
+def test_several_webhook_secrets_count_while_one_is_rotated() -> None:
+    settings = load_settings({"KATALO_WEBHOOK_SECRET": "hush-new, hush-old\thush-older"})
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets] == ["hush-new", "hush-old", "hush-older"]
+    assert "hush" not in repr(settings) + repr(settings.webhook_secrets)
+    assert load_settings({}).webhook_secrets == ()
+
+
+def test_webhooks_may_come_by_http_where_private_hosts_are_allowed() -> None:
+    given = {"STAGECREW_WEBHOOK_PUBLIC_URL": "http://127.0.0.1:8080", "STAGECREW_ALLOW_PRIVATE_HOSTS": "true"}
+    assert load_settings(given).webhook_public_url == "http://127.0.0.1:8080"
 
 
 def test_the_clock_may_run_faster_in_a_sandbox() -> None:

@@ -13,6 +13,7 @@
 -- include: slots
 -- include: spend
 -- include: caps
+-- include: jobs
 -- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
 local caps = ARGV[2] ~= '' and cjson.decode(ARGV[2])
@@ -44,6 +45,8 @@ local function admit(key, token, cap, intent, stage, budgets)
   if #intent > 0 then
     redis.call('HSET', row, unpack(intent))
     redis.call('HSETNX', row, 'sent_ms', now)
+    -- From the first send on a webhook may name it.
+    jobs_enter(root, key, redis.call('HGET', row, 'idempotency_key'))
   end
   if stage ~= '' and known[2] ~= stage then
     redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now)

@@ -15,6 +15,8 @@
 -- include: called
 -- include: spend
 -- include: bought
+-- include: jobs
+-- include: notice
 local root, now = KEYS[1], clock(ARGV[1])
 
 -- Where the photo waits from now on.
@@ -31,7 +33,8 @@ end
 
 local function settle(key, token, step)
   local row = root .. 'p:' .. key
-  local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint')
+  local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint',
+    'idempotency_key')
   local was, partner, priority, stage = known[1], known[4], known[5], step.stage
   if known[3] == token then return {'settled', was} end
   if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
@@ -51,6 +54,7 @@ local function settle(key, token, step)
     if not step.poll then redis.call('HDEL', row, 'polls') end
     count(root, partner, was, -1)
     count(root, partner, stage, 1)
+    jobs_settled(root, now, key, was, stage, known[7])
   end
   if step.unspent then spend_return(root, row, partner) end
   if step.job then
@@ -67,6 +71,7 @@ local function settle(key, token, step)
     return {'settled', 'accepted'}
   end
   place(key, row, was, stage, partner, priority, step)
+  if stage == 'generating' and was ~= stage then stage = notice_early(root, now, key, stage) end
   return {'settled', stage}
 end
 

@@ -1,0 +1,108 @@
+"""Health and metrics: what monitoring asks, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as families
+
+from config.settings import Settings
+from tests.unit.gateway.conftest import Door, Open, completed
+from worker.core.photo import NewListing, NewPhoto
+from worker.core.request import canonical_request
+from worker.ledger.inbox import Outcome
+from worker.services import open_account
+
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+def scrape(door: Door) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
+    """Return the samples by name and labels."""
+    answer = door.http.get("/metrics")
+    assert answer.status_code == 200
+    found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+    for family in families(answer.text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
+    return found
+
+
+def labels(**more: str) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({"account": "default", **more}.items()))
+
+
+async def fill(settings: Settings) -> None:
+    """Enqueue two partners' photos and let a worker live and lead."""
+    photo = NewPhoto(photo_id="1", request=canonical_request(source="/a.jpg", mode="clean"), metadata={})
+    async with open_account(settings) as account:
+        await account.ledger.unused_api()
+        for listing, partner in (("a", 'acme "north"\n'), ("b", "globex"), ("c", "globex")):
+            await account.ledger.enqueue(
+                [NewListing(listing_id=listing, partner=partner, photos=(photo,), metadata={})]
+            )
+        await account.admission.heartbeat("w1", hands=8, busy=3, version="1")
+        await account.dispatching.dispatch("w1")
+        await account.admission.refused("generations", 60_000)
+
+
+def test_it_lives_and_is_ready(door: Door) -> None:
+    assert door.http.get("/healthz").json() == {"status": "ok"}
+    assert door.http.get("/readyz").json() == {"status": "ok", "redis": "answers"}
+
+
+def test_without_redis_it_lives_and_is_not_ready(gateway: Open) -> None:
+    door = gateway(redis=NO_REDIS)
+    assert door.http.get("/healthz").status_code == 200
+    assert door.http.get("/readyz").status_code == 503
+    assert door.http.get("/metrics").status_code == 503
+
+
+def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> None:
+    asyncio.run(fill(settings))
+    found = scrape(door)
+    assert found["stagecrew_photos"] == {
+        labels(partner='acme "north"\n', stage="accepted"): 1,
+        labels(partner="globex", stage="accepted"): 2,
+    }
+    assert (found["stagecrew_slots_used"][labels()], found["stagecrew_slots"][labels()]) == (0, 50)
+    assert found["stagecrew_budget_left"][labels(route="generations")] == 120
+    assert 0 < found["stagecrew_budget_paused_seconds"][labels(route="generations")] <= 60
+    assert found["stagecrew_refusals_total"][labels(route="generations")] == 1
+    assert found["stagecrew_workers"][labels()] == found["stagecrew_leaders"][labels()] == 1
+    assert found["stagecrew_worker_busy"] == {labels(worker="w1", leads="true"): 3}
+    assert labels() in found["stagecrew_leases"]
+    assert found["process_cpu_seconds_total"][()] > 0
+
+
+def test_webhooks_are_counted_by_outcome_from_zero_on(door: Door) -> None:
+    assert scrape(door)["stagecrew_webhooks_total"] == {labels(outcome=outcome.value): 0 for outcome in Outcome}
+    for _ in range(2):
+        door.send(completed())
+    door.send(completed(), secret="guess")
+    found = scrape(door)["stagecrew_webhooks_total"]
+    assert {dict(key)["outcome"]: value for key, value in found.items() if value} == {
+        "kept": 1, "duplicate": 1, "refused": 1,
+    }  # fmt: skip
+    assert scrape(door)["stagecrew_webhooks_kept"][labels()] == 1
+
+
+def test_every_name_follows_prometheus_conventions(door: Door, settings: Settings) -> None:
+    asyncio.run(fill(settings))
+    for family in families(door.http.get("/metrics").text):
+        if family.name.startswith("stagecrew_"):
+            assert family.documentation.endswith("."), family.name
+            assert family.type in {"gauge", "counter"}
+            assert not family.name.endswith(("_ms", "_count", "_gauge")), family.name
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=1.0.0", "text/plain", "*/*", "\xff;q=x"])
+def test_a_scraper_gets_the_format_it_asks_for(door: Door, accept: str) -> None:
+    headers: Any = {"accept": accept.encode("latin-1")}
+    answer = door.http.get("/metrics", headers=headers)
+    assert answer.status_code == 200
+    asked = "openmetrics" in accept
+    assert answer.headers["content-type"].startswith("application/openmetrics-text" if asked else "text/plain")
+    assert {family.name for family in (openmetrics if asked else families)(answer.text)} > {"stagecrew_slots"}
