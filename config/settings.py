@@ -150,12 +150,11 @@ class Settings(BaseSettings):
     guard_ms: int = Field(
         default=1000,
         ge=0,
-        description="How long a grant is good for, in ms, so the longest way of a call to the API. A grant holds its "
-        "place in the window for that much longer until its call is over, and no longer: a budget of N a window W is "
-        "used to W / (W + the call's own time), whatever the guard.",
+        description="How long a grant is good for, in ms: the longest way of a call to the API. It costs no budget: a "
+        "grant holds its place for so much longer only until its call is over (docs/flow-control.md).",
     )
     look_ahead: int | None = Field(
-        default=None, ge=1, description="Photos made ready ahead of free slots; as many as slots unless set."
+        default=None, ge=1, description="Photos made ready ahead of free slots; by learnt ingest times unless set."
     )
     max_attempts: int = Field(default=12, ge=1, description="Failed tries of one step before the photo fails.")
     ingest_deadline_s: float = Field(

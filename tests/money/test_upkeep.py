@@ -8,7 +8,9 @@ from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell
 from worker.core.events import ACCOUNT_PARKED, ACCOUNT_RESUMED, FAILED, RECONCILED
 from worker.core.photo import Stage, StepName
 from worker.flow.parking import PROBE_MS, TRIAL_MS
+from worker.katalo.accounting import usage_of
 from worker.pipeline.upkeep import Upkeep
+from worker.sandbox.config import LIMITS
 
 
 def upkeep(desk: Desk, name: str = "worker-1") -> Upkeep:
@@ -170,5 +172,30 @@ def test_a_duty_that_meets_trouble_is_due_again_soon(tell: Tell) -> None:
         await desk.push(HOUR_MS)
         assert await attend(desk, "reconcile")
         assert len(await desk.events(RECONCILED)) == 1
+
+    tell(story)
+
+
+def test_limits_that_the_api_reports_are_put_in_force_and_those_that_are_set_stay(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.rounds(1)
+        assert await attend(desk, "usage")
+        budgets = {budget.route: budget.count for budget in (await desk.services.ledger.snapshot()).budgets}
+        assert budgets["generations"] == 37
+        assert budgets["generation_reads"] == 700, "set, so it wins"
+
+    limits = {"generations": 37, "generation_reads": 900}
+    tell(story, {"limits": {**LIMITS, **limits}}, STAGECREW_LIMITS__GENERATION_READS="700/60s")
+
+
+def test_reported_limits_that_are_not_understood_are_named_once(tell: Tell, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(desk: Desk) -> None:
+        keeping = upkeep(desk)
+        summary = usage_of({"rate_limits": {"generations": "plenty", "moods": 3, "in_flight": 40}})
+        for _ in range(2):
+            await keeping._put_in_force(summary)
+        said = [record for record in caplog.records if record.message == "reported limits not understood"]
+        assert [record.limits for record in said] == ["generations, moods"]
+        assert (await desk.services.ledger.snapshot()).slots_cap == 40
 
     tell(story)

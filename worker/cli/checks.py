@@ -198,6 +198,19 @@ async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a tr
     return ok("katalo api", f"{settings.katalo_base_url} accepts the key")
 
 
+def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
+    """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
+    if public_url is not None and not has_secret:
+        text = f"asked for at {mask(public_url)}, and no secret is set here"
+        return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
+    if public_url is not None:
+        return [ok("webhooks", f"asked for at {mask(public_url)}")]
+    if has_secret:
+        text = "a secret is set, but no job asks for them"
+        return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
+    return []
+
+
 async def _usage_wait_s(settings: Settings) -> float:
     """Take a grant to read usage like every process of the fleet; without Redis there is nobody to share with."""
     from uuid import uuid4  # noqa: PLC0415 - as above
@@ -214,19 +227,6 @@ async def _usage_wait_s(settings: Settings) -> float:
         except (RedisError, OSError):
             return 0.0
     return answer.ms / 1000 if isinstance(answer, Wait) else 0.0
-
-
-def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
-    """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
-    if public_url is not None and not has_secret:
-        text = f"asked for at {mask(public_url)}, and no secret is set here"
-        return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
-    if public_url is not None:
-        return [ok("webhooks", f"asked for at {mask(public_url)}")]
-    if has_secret:
-        text = "a secret is set, but no job asks for them"
-        return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
-    return []
 
 
 async def redis_of(settings: Settings) -> list[Finding]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from worker.core.routes import Route
 from worker.katalo.fields import filled, flag, identifier, mapping, money, text
+from worker.katalo.masking import clean
 
 #: Names that the ledger's list may have; without any of them it is the only array there is.
 LEDGER_FIELDS: Final = ("events", "data", "items", "billing_events")
@@ -45,6 +46,8 @@ class UsageSummary:
     jobs: Mapping[str, Decimal] = field(default_factory=dict)
     #: What is recognised of the policy in force, as the settings write it: `120/60s` by route, `50` for `in_flight`.
     rate_limits: Mapping[str, str] = field(default_factory=dict)
+    #: Names of the limits in it that are not recognised.
+    unknown_limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,11 @@ def usage_of(answer: Mapping[str, object]) -> UsageSummary:
         usage=_numbers(answer.get("usage")),
         jobs=_numbers(answer.get("jobs")),
         rate_limits=rate_limits_of(answer.get("rate_limits")),
+        unknown_limits=tuple(
+            text
+            for name, value in mapping(answer.get("rate_limits")).items()
+            if not rate_limits_of({name: value}) and (text := clean(str(name)))
+        ),
     )
 
 

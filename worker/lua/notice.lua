@@ -1,6 +1,6 @@
 -- What a webhook changes. A job that it says to have succeeded, with outputs, is over: the photo goes on to storing
 -- them, and nothing is read. Any other news makes the job be read now: on doubt the job itself says how it is.
--- Needs `bought`. `news`: {job, outputs (as the row has them, or ''), asset}. Nothing but photos whose job may be open are touched, so
+-- `news`: {job, outputs (as the row has them, or ''), asset}. Nothing but photos whose job may be open are touched, so
 -- a terminal state never goes back. A lease is taken away: whoever holds it settles nothing.
 
 -- What is learnt together, as `Request.kind` has it (worker/core/request.py).
@@ -26,8 +26,12 @@ local function notice_apply(root, now, key, news)
   unplace(root, key, was, known[3], partner)
   redis.call('HSET', row, 'stage', stage, 'token', '', 'job_id', job)
   redis.call('HSETNX', row, 'created_ms', known[7] or now)
+  -- Known by now, so bought for certain.
+  if was ~= 'generating' then
+    bought_enter(root, key, job, now)
+    redis.call('HDEL', row, 'spent_day')
+  end
   redis.call('HDEL', row, 'body', 'sent_ms', 'opened', 'lost', 'attempt', 'polls', 'error_code', 'error_message')
-  if not known[4] then bought_enter(root, key, job, now) end
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
     count(root, partner, was, -1)

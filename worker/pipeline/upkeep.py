@@ -20,6 +20,7 @@ from worker.core.photo import Stage
 from worker.core.reconcile import Report
 from worker.flow.duties import LEASE_MS
 from worker.flow.parking import PROBE_MS, ParkingState
+from worker.katalo.accounting import UsageSummary
 from worker.katalo.errors import Forbidden, KataloError, PaymentRequired, Unauthorized
 from worker.ledger.bought import DAY_MS
 from worker.pipeline.billing import LedgerUnreadable, reconciled
@@ -64,6 +65,7 @@ class Upkeep:
         self._services = services
         self._name = name
         self._reconcile_days = reconcile_days
+        self._strange: frozenset[str] = frozenset()
         scaled = services.rules.scaled
         self.duties = [
             Duty(name="probe", every_ms=scaled(PROBE_MS), first_ms=0, wanted=self._probe_is_due, work=self._probe),
@@ -138,6 +140,18 @@ class Upkeep:
             raise
         if found.summary.enabled is False:
             await self._services.account.parking.park(NOT_ENABLED)
+        await self._put_in_force(found.summary)
+
+    async def _put_in_force(self, summary: UsageSummary) -> None:
+        """Let the limits that the API reports hold for the whole fleet; say which ones are not understood, once."""
+        speed = self._services.rules.speed
+        for name in await self._services.admission.report(summary.rate_limits, speed=speed):
+            value = summary.rate_limits.get(name, "no longer reported")
+            logger.info("limit in force", extra={"limit": name, "value": value})
+        strange = frozenset(summary.unknown_limits)
+        if strange - self._strange:
+            logger.warning("reported limits not understood", extra={"limits": ", ".join(sorted(strange))})
+        self._strange = strange
 
     async def _any_uncertain(self) -> bool:
         redis: Any = self._services.account.redis

@@ -218,17 +218,17 @@ class Books:
         self.tally.peak_in_flight = max(self.tally.peak_in_flight, self.in_flight())
         return job
 
-    def _made_before(self, sha256: str, settings: dict[str, Any], now_ms: int) -> bool:
-        return any(
-            job.sha256 == sha256 and job.settings == settings and state_of(job, now_ms) == "succeeded"
-            for job in self.jobs.values()
-        )
-
     def end_now(self, job: Job) -> None:
         """Let a job be over, as one whose result was there already."""
         self._ends.remove(job.ends_ms)
         job.ends_ms = self.now_ms()
         self._keep("job", job.job_id, asdict(job))
+
+    def _made_before(self, sha256: str, settings: dict[str, Any], now_ms: int) -> bool:
+        return any(
+            job.sha256 == sha256 and job.settings == settings and state_of(job, now_ms) == "succeeded"
+            for job in self.jobs.values()
+        )
 
     def asset_of(self, asset_id: str) -> Asset | None:
         """Return a source that is ready, by its `source_asset_id`."""

@@ -11,9 +11,9 @@
 -- include: budget
 -- include: in_force
 -- include: slots
+-- include: jobs
 -- include: spend
 -- include: caps
--- include: jobs
 -- include: paused
 local root, now = KEYS[1], clock(ARGV[1])
 local caps = ARGV[2] ~= '' and cjson.decode(ARGV[2])

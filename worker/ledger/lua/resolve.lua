@@ -11,7 +11,7 @@
 local root, now, key = KEYS[1], clock(ARGV[1]), ARGV[2]
 local row = root .. 'p:' .. key
 local known = redis.call('HMGET', row, 'stage', 'partner', 'job_id', 'idempotency_key')
-if known[1] == 'generating' and known[3] == ARGV[3] then return {'resolved', known[1]} end
+if known[1] ~= 'uncertain' and known[3] == ARGV[3] then return {'resolved', known[1]} end
 if known[1] ~= 'uncertain' then return {'not_uncertain', known[1] or 'unknown'} end
 redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '', 'job_id', ARGV[3])
 redis.call('HSETNX', row, 'created_ms', now)

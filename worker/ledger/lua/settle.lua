@@ -13,10 +13,10 @@
 -- include: ended
 -- include: learn
 -- include: called
--- include: spend
--- include: bought
 -- include: jobs
+-- include: bought
 -- include: notice
+-- include: spend
 local root, now = KEYS[1], clock(ARGV[1])
 
 -- Where the photo waits from now on.
