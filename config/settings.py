@@ -6,6 +6,7 @@ the only door to the environment: `Settings(...)` itself takes what it is given 
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,7 +18,6 @@ from pydantic_settings import EnvSettingsSource
 from config.accounts import Origin
 from config.caps import CapSettings
 from config.limits import Limit, LimitSettings
-from config.problems import said_of, unknown_of
 from config.tree import Settings
 
 __all__ = [
@@ -68,9 +68,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
         environ = {**from_file, **os.environ}
     known = variables()
-    problems = [
-        unknown_of(name, known) for name in sorted(environ) if name.startswith("STAGECREW_") and name not in known
-    ]
+    problems = [_unknown(name) for name in sorted(environ) if name.startswith("STAGECREW_") and name not in known]
     try:
         settings = Settings(**_Given({name: environ[name] for name in known if name in environ})())
     except ValidationError as error:
@@ -83,8 +81,24 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def _unknown(name: str) -> str:
+    # All share the prefix, which would make any two of them alike.
+    known = {variable.removeprefix("STAGECREW_"): variable for variable in sorted(variables())}
+    near = difflib.get_close_matches(name.removeprefix("STAGECREW_"), known, n=1)
+    remedy = f"did you mean {known[near[0]]}?" if near else "remove it; docs/settings.md lists all settings"
+    return f"{name}: there is no such setting; {remedy}"
+
+
 def _problem(found: Any) -> str:
     place = [str(part) for part in found["loc"]]
     grouped = place[0] in GROUPS and len(place) > 1
     variable = f"STAGECREW_{place[0].upper()}__{place[1].upper()}" if grouped else variable_of(place[0].lower())
     return f"{variable}: {said_of(found)}"
+
+
+def said_of(found: Any) -> str:
+    """Return what one of pydantic's findings says, with a remedy."""
+    said = str(found["msg"]).removeprefix("Value error, ")
+    said = f"{said[0].lower()}{said[1:]}"
+    # A check of our own names its remedy itself.
+    return said if found["type"] == "value_error" else f"{said}; see docs/settings.md"

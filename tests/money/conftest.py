@@ -23,6 +23,8 @@ from worker.cli.doors import Doors
 from worker.core.photo import NewListing, NewPhoto, Stage, StepName
 from worker.core.request import canonical_request
 from worker.flow.dispatching import Orders
+from worker.katalo.models import Output
+from worker.katalo.notice import COMPLETED, Notice
 from worker.ledger.snapshot import PhotoView
 from worker.pipeline.batch import Batches
 from worker.sandbox.config import SandboxConfig
@@ -52,7 +54,7 @@ class Desk:
         account = self.services.account
         for part in (
             account.ledger, account.admission, account.dispatching, account.parking, account.usage, account.duties,
-            account.uncertain,
+            account.uncertain, account.inbox,
         ):  # fmt: skip
             part.clock = str(self.clock_ms)
         await asyncio.to_thread(self.sandbox.advance, ms / 1000)
@@ -130,6 +132,12 @@ class Desk:
     async def asked(self, *arguments: str, code: int = 0) -> Any:
         """Run the command line and return the JSON that it printed."""
         return json.loads((await self.stagecrew(*arguments, code=code)).splitlines()[0])
+
+
+def webhook(job_id: str, asset: str | None, reference: str | None = None) -> Notice:
+    """Return what a webhook says of a job that has succeeded."""
+    outputs = (Output(role="primary", url="https://cdn.test/a.jpg"),)
+    return Notice(event_type=COMPLETED, job_id=job_id, reference=reference, source_asset_id=asset, outputs=outputs)
 
 
 Story = Callable[[Desk], Coroutine[Any, Any, None]]

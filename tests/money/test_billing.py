@@ -177,3 +177,19 @@ def test_an_api_that_does_not_answer_is_told_as_it_is(tell: Tell) -> None:
         assert "KATALO_API_KEY" in said
 
     tell(story)
+
+
+def test_a_photo_that_was_cancelled_after_it_was_paid_for_adds_up(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 2)
+        await desk.rounds(3)
+        assert (await desk.services.ledger.snapshot()).stages[Stage.GENERATING] == 2
+        await desk.stagecrew("cancel", "house/photo-0", "--drop", "--yes")
+        await desk.until({Stage.DONE: 1, Stage.CANCELLED: 1})
+        answer = await desk.asked("reconcile", "--since", "1d", "--format", "json")
+        assert {kind: told["bills"] for kind, told in answer["kinds"].items()} == {
+            "billed_and_staged": 1,
+            "billed_cancelled": 1,
+        }
+
+    tell(story)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.money.conftest import DAY_MS, Desk, Tell
+from tests.money.conftest import DAY_MS, Desk, Tell, webhook
 from worker.core.photo import Stage
 
 
@@ -110,6 +110,22 @@ def test_purge_forgets_only_what_has_ended_and_only_when_told_to(tell: Tell) -> 
         await desk.enqueue("old", 3)
         await desk.until({Stage.DONE: 5})
         assert (await desk.books())["jobs_created"] == 5
+
+    tell(story)
+
+
+def test_webhooks_of_unknown_jobs_are_forgotten_by_age(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.services.account.inbox.take(webhook("gen_nobody", "src_nobody"))
+        assert "say how old" in await desk.stagecrew("purge", "--listing", "a", "--inbox", code=2)
+        assert "1 webhook of unknown jobs would be forgotten" in await desk.stagecrew(
+            "purge", "--ended-before", "0d", "--inbox"
+        )
+        assert len(await desk.services.account.inbox.kept()) == 1
+        assert "1 webhook of unknown jobs forgotten" in await desk.stagecrew(
+            "purge", "--ended-before", "0d", "--inbox", "--yes"
+        )
+        assert await desk.services.account.inbox.kept() == []
 
     tell(story)
 

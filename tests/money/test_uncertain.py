@@ -6,7 +6,7 @@ import json
 
 import httpx
 
-from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell
+from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell, webhook
 from worker.core.photo import Stage, StepName
 from worker.pipeline.uncertain import look_for_jobs
 
@@ -154,3 +154,48 @@ def test_a_person_names_the_job_that_the_dashboard_shows(tell: Tell) -> None:
         await desk.until({Stage.DONE: 1})
 
     tell(story)
+
+
+def test_a_regeneration_whose_answer_was_lost_is_found_among_the_bills_of_its_source(tell: Tell) -> None:
+    """Its job has the first one's reference, for the body of a regeneration names none."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 1)
+        await desk.until({Stage.DONE: 1})
+        await desk.stagecrew("regenerate", "house/photo-0", "--yes")
+        await desk.faults(lost_responses=1.0)
+        await desk.rounds(1, only=CREATE)
+        assert (await desk.photo("house")).stage is Stage.CREATING
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 2
+        answer = await desk.asked("reconcile", "--since", "3d", "--format", "json")
+        assert answer["kinds"] == {
+            "billed_and_staged": {"bills": 2, "amount_usd": "0.90", "without_amount": 0},
+        }
+
+    tell(story)
+
+
+def test_its_job_is_found_among_webhooks_that_nobody_could_place(tell: Tell) -> None:
+    """One that names no reference, of a job whose bill has not come: the row alone knows the source asset."""
+
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        [job] = (await desk.books())["jobs"]
+        await desk.services.account.inbox.take(webhook("gen_of_nobody", "src_of_nobody"))
+        await desk.services.account.inbox.take(webhook(job["job_id"], job["asset_id"]))
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+        assert (await desk.books())["accepted"].get("billing", 0) == 0, "no bill had to be read"
+        await desk.until({Stage.DONE: 1})
+        assert (await desk.books())["jobs_created"] == 1
+
+    tell(story, sandbox={"billing_delay_s": 30 * 86_400})

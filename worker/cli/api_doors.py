@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
@@ -89,6 +90,10 @@ def with_sandbox(settings: Settings) -> Settings:
     """Return settings that reach the sandbox of the latest `stagecrew run`, where there is no API key."""
     note = folder_of(settings, sandbox=True).note()
     if settings.katalo_api_key is not None or note is None or note.sandbox_port is None:
+        return settings
+    try:
+        socket.create_connection(("127.0.0.1", note.sandbox_port), timeout=1).close()
+    except OSError:
         return settings
     from pydantic import SecretStr  # noqa: PLC0415 - as above
 

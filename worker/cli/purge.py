@@ -20,6 +20,9 @@ def purge(
     ended_before: Annotated[
         str | None, typer.Option(metavar="AGE", help="Rows of photos that ended so long ago: 30d, 12h.")
     ] = None,
+    inbox: Annotated[
+        bool, typer.Option("--inbox", help="With --ended-before: webhooks too whose job nobody here knows.")
+    ] = False,
     listing: Annotated[str | None, typer.Option(metavar="ID", help="Rows of this listing's ended photos.")] = None,
     outputs: Annotated[
         bool, typer.Option("--outputs", help="With --listing: its pictures, manifests and receipts in the store too.")
@@ -32,30 +35,38 @@ def purge(
     A photo whose row is gone and whose manifest stands is still known as staged. With --outputs the manifest goes too:
     such a photo, enqueued again, is bought again.
     """
-    if (ended_before is None) is (listing is None):
-        stop("say one of --ended-before AGE and --listing ID")
-    if outputs and listing is None:
-        stop("--outputs is of one listing: say which with --listing ID")
+    _check(ended_before, listing, inbox=inbox, outputs=outputs)
 
     async def work(services: Services) -> tuple[Purged, int]:
         if listing is not None:
             return await _listing(services, listing, outputs=outputs, really=yes)
-        return await _old(services, ended_before or "", really=yes), 0
+        return await _old(services, ended_before or "", inbox=inbox, really=yes)
 
-    found, objects = with_services(context, work, account=account, needs_key=False)
+    found, others = with_services(context, work, account=account, needs_key=False)
     verb = "forgotten" if yes else "would be forgotten"
     say(f"{count(found.rows, 'row')} {verb}; {count(found.open, 'photo')} open or held, left alone")
     if found.later:
         say(f"{count(found.later, 'photo')} ended later, left alone")
     if outputs:
-        say(f"{count(objects, 'object')} of the store {'deleted' if yes else 'would be deleted'}")
+        say(f"{count(others, 'object')} of the store {'deleted' if yes else 'would be deleted'}")
+    if inbox:
+        say(f"{count(others, 'webhook')} of unknown jobs {verb}")
     if not yes:
-        if objects:
+        if outputs and others:
             complain(f"listing {listing} would be bought again if it were enqueued again")
         complain("nothing was changed; --yes does it")
 
 
-async def _old(services: Services, age: str, *, really: bool) -> Purged:
+def _check(ended_before: str | None, listing: str | None, *, inbox: bool, outputs: bool) -> None:
+    if (ended_before is None) is (listing is None):
+        stop("say one of --ended-before AGE and --listing ID")
+    if inbox and ended_before is None:
+        stop("--inbox goes by age: say how old with --ended-before AGE")
+    if outputs and listing is None:
+        stop("--outputs is of one listing: say which with --listing ID")
+
+
+async def _old(services: Services, age: str, *, inbox: bool, really: bool) -> tuple[Purged, int]:
     from worker.core.moments import span_ms  # noqa: PLC0415 - `--help` must not wait for it
     from worker.pipeline.upkeep import now_ms  # noqa: PLC0415
 
@@ -63,7 +74,9 @@ async def _old(services: Services, age: str, *, really: bool) -> Purged:
         before_ms = await now_ms(services) - span_ms(age)
     except ValueError as error:
         stop(str(error))
-    return await services.account.purge.all_rows(ended_before_ms=before_ms, really=really)
+    purge_ = services.account.purge
+    webhooks = await purge_.inbox(before_ms=before_ms, really=really) if inbox else 0
+    return await purge_.all_rows(ended_before_ms=before_ms, really=really), webhooks
 
 
 async def _listing(services: Services, listing: str, *, outputs: bool, really: bool) -> tuple[Purged, int]:

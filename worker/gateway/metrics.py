@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -27,6 +28,7 @@ from worker.ledger.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from worker.gateway.state import Gateway
+    from worker.katalo.accounting import UsageSummary
     from worker.services import Account
 
 logger = logging.getLogger(__name__)
@@ -91,6 +93,7 @@ def _samples(picture: Picture) -> Iterator[Sample]:
     yield Sample("budgets_held_seconds", "Until budgets count again after Redis restarted.", snapshot.hold_ms / 1000)
     yield Sample("leases", "Photos that are being worked on.", snapshot.leases)
     yield Sample("account_paused", "1 while the whole account is paused.", int(snapshot.paused_reason is not None))
+    yield from _money(snapshot)
     yield Sample("workers", "Workers that live.", len(snapshot.workers))
     yield Sample("leaders", "1 while a worker leads.", int(snapshot.leader is not None))
     for found in snapshot.workers:
@@ -117,6 +120,21 @@ def _intake(counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
         else:
             said = "Photos that came in over the network so far, by what became of them."
             yield Sample("intake_photos", said, number, {"door": door, "outcome": name}, counts=True)
+
+
+def _money(snapshot: Snapshot) -> Iterator[Sample]:
+    yield Sample("jobs_bought_today", "Jobs bought since midnight (UTC).", snapshot.bought_today)
+    for view in snapshot.capped:
+        labels = {"partner": view.partner or "", "cap": view.cap}
+        yield Sample("photos_capped", "Photos that wait for a cap on what may be bought.", view.waiting, labels)
+    if snapshot.usage is None:
+        return
+    for name, number in (*snapshot.usage.summary.usage.items(), *_jobs(snapshot.usage.summary)):
+        yield Sample("usage", "Numbers of the usage summary as last read.", float(number), {"number": name})
+
+
+def _jobs(summary: UsageSummary) -> Iterator[tuple[str, Decimal]]:
+    return ((f"jobs_{name}", number) for name, number in summary.jobs.items())
 
 
 def _budgets(snapshot: Snapshot) -> Iterator[Sample]:

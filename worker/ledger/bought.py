@@ -45,11 +45,16 @@ class BoughtJobs:
         """Return what is known of these jobs, whenever they became known."""
         found: dict[str, Bought] = {}
         wanted = list(job_ids)
+        days = [f"{self._root}bought:{day}" for day in range(now_ms // DAY_MS - KEPT_DAYS, now_ms // DAY_MS + 2)]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in days:
+                pipe.exists(key)
+            known = [key for key, there in zip(days, await pipe.execute(), strict=True) if there]
         for at in range(0, len(wanted), _CHUNK):
             some = wanted[at : at + _CHUNK]
             async with self._redis.pipeline(transaction=False) as pipe:
-                for day in range(now_ms // DAY_MS - KEPT_DAYS, now_ms // DAY_MS + 2):
-                    pipe.hmget(f"{self._root}bought:{day}", some)
+                for key in known:
+                    pipe.hmget(key, some)
                 for texts in await pipe.execute():
                     pairs = zip(some, texts, strict=True)
                     found |= {job_id: _bought(job_id, text) for job_id, text in pairs if text is not None}

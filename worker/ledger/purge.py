@@ -1,4 +1,4 @@
-"""Forgets what has ended, before its time: rows of ended photos, all of them or a listing's. Never anything open."""
+"""Forgets what has ended, before its time: rows of ended photos, webhooks of unknown jobs. Never anything open."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ class Purge:
             found = await self.rows(some, ended_before_ms=ended_before_ms, really=really)
             total = Purged(rows=total.rows + found.rows, open=total.open + found.open, later=total.later + found.later)
         return total
+
+    async def inbox(self, *, before_ms: int, really: bool) -> int:
+        """Forget webhooks of unknown jobs that came before a time; return how many (that would be)."""
+        root = self._scripts.root
+        jobs = await self._redis.zrangebyscore(f"{root}inbox", "-inf", before_ms)
+        if really and jobs:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.delete(*(f"{root}inbox:{job}" for job in jobs))
+                pipe.zrem(f"{root}inbox", *jobs)
+                await pipe.execute()
+        return len(jobs)
 
     async def _keys(self) -> AsyncIterable[list[str]]:
         prefix, cursor = f"{self._scripts.root}p:", 0

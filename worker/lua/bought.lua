@@ -1,5 +1,5 @@
 -- Whose job a job is, for as long as a bill may come: hash `bought:<day>`, job id -> [listing, photo, partner,
--- fingerprint, revision, asset, since (ms)]. About 300 bytes a job.
+-- fingerprint, revision, asset, since (ms)]. About 200 bytes a job.
 local BOUGHT_KEPT = 62 * 86400000
 
 local function bought_enter(root, key, job, now)

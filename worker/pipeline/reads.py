@@ -7,7 +7,6 @@ passes by itself is waited for, up to a deadline.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -22,8 +21,6 @@ from worker.pipeline.trouble import ROUTE_PAUSE_MS
 if TYPE_CHECKING:
     from worker.ledger.usage import UsageRead
     from worker.services import Services
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,14 +63,8 @@ async def read(
 
 
 async def read_usage(services: Services, *, probe: bool = False, longest_s: float = LONGEST_S) -> UsageRead:
-    """Read the usage summary, keep it for the whole fleet, and put the limits that it names in force.
-
-    Raises KataloError, NoGrant, RedisError.
-    """
+    """Read the usage summary and keep it for the whole fleet. Raises KataloError, NoGrant, RedisError."""
     summary = await read(services, Route.USAGE, services.katalo.usage, probe=probe, longest_s=longest_s)
-    changed = await services.admission.report(summary.rate_limits, speed=services.rules.speed)
-    if changed:
-        logger.info("limits in force changed", extra={"limits": changed})
     return await services.account.usage.write(summary)
 
 

@@ -8,7 +8,7 @@ bills come late.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,7 @@ from worker.core.claim import Claim, claim
 from worker.core.routes import Route
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Job
+from worker.ledger.inbox import MAX_KEPT
 from worker.ledger.uncertain import Uncertain
 from worker.pipeline.billing import walk
 from worker.pipeline.reads import read
@@ -41,32 +42,57 @@ class Looked:
 
 
 async def look_for_jobs(services: Services, *, now_ms: int) -> Looked:
-    """Look in the billing ledger for the job of every uncertain photo, and let those go on whose job is found.
+    """Look for the job of every uncertain photo, and let those go on whose job is found.
 
-    Raises as `worker.pipeline.billing.walk`.
+    In the webhooks that nobody could place first, then in the billing ledger. Raises as `worker.pipeline.billing.walk`.
     """
     account = services.account
     photos = await account.uncertain.all(job_deadline_ms=services.rules.scaled(services.job_deadline_ms))
-    searched = [photo for photo in photos if photo.source_asset_id]
-    if not searched:
-        return Looked(unclear=len(photos))
+    found: list[str] = []
+    for gather in (_from_inbox, _from_bills):
+        searched = [photo for photo in photos if photo.source_asset_id and photo.label not in found]
+        if searched:
+            found += await _resolved(services, photos, searched, await gather(services, searched, now_ms), now_ms)
+    return Looked(found=tuple(found), unclear=len(photos) - len(found))
+
+
+async def _from_inbox(services: Services, searched: Sequence[Uncertain], _now_ms: int) -> dict[str, set[str]]:
+    """Return the jobs that kept webhooks name, by source asset."""
+    candidates: dict[str, set[str]] = {photo.source_asset_id or "": set() for photo in searched}
+    for kept in await services.account.inbox.kept(MAX_KEPT):
+        if kept.job_id and kept.source_asset_id in candidates:
+            candidates[kept.source_asset_id].add(kept.job_id)
+    return candidates
+
+
+async def _from_bills(services: Services, searched: Sequence[Uncertain], now_ms: int) -> dict[str, set[str]]:
+    """Return the jobs that are billed, by source asset."""
+    candidates: dict[str, set[str]] = {photo.source_asset_id or "": set() for photo in searched}
     since_ms = min(photo.sent_ms or now_ms for photo in searched) - services.rules.scaled(SLACK_MS)
-    candidates: dict[str, set[str]] = defaultdict(set)
     for line in await walk(services, since_ms=since_ms):
-        if line.source_asset_id and line.job_id:
+        if line.job_id and line.source_asset_id in candidates:
             candidates[line.source_asset_id].add(line.job_id)
-    known = await account.bought.find(sorted(set().union(*candidates.values())), now_ms) if candidates else {}
-    sharing: dict[str | None, int] = defaultdict(int)
-    for photo in photos:
-        sharing[photo.source_asset_id] += 1
+    return candidates
+
+
+async def _resolved(
+    services: Services,
+    photos: Sequence[Uncertain],
+    searched: Sequence[Uncertain],
+    candidates: Mapping[str, set[str]],
+    now_ms: int,
+) -> list[str]:
+    """Let the photos go on whose job is among the candidates; return their names."""
+    known = await services.account.bought.find(sorted(set().union(*candidates.values())), now_ms)
+    sharing = Counter(photo.source_asset_id for photo in photos)
     found = []
     for photo in searched:
         unclaimed = sorted(candidates.get(photo.source_asset_id or "", set()) - set(known))
         job_id = await _only_one(services, photo, unclaimed, alone=sharing[photo.source_asset_id] == 1)
-        if job_id is not None and await account.uncertain.resolve(photo.key, job_id):
+        if job_id is not None and await services.account.uncertain.resolve(photo.key, job_id):
             logger.info("uncertain photo's job found", extra={"photo": photo.label, "job": job_id})
             found.append(photo.label)
-    return Looked(found=tuple(found), unclear=len(photos) - len(found))
+    return found
 
 
 async def _only_one(services: Services, photo: Uncertain, job_ids: Sequence[str], *, alone: bool) -> str | None:

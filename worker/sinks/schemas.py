@@ -65,7 +65,6 @@ class PhotoData(_Model):
     )
     parent_job_id: str | None = Field(description="The job that this one regenerated, or null.")
     job_id: str | None = Field(description="The Katalo job; null when none was created.")
-    reference: str | None = Field(description="The `reference` that the create was sent; null without one.")
 
 
 class StagedData(PhotoData):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from config.settings import Settings
 from tests.unit.gateway.conftest import Door, Open, completed
 from worker.core.photo import NewListing, NewPhoto
 from worker.core.request import canonical_request
+from worker.katalo.accounting import usage_of
 from worker.ledger.inbox import Outcome
 from worker.services import open_account
 
@@ -75,6 +77,29 @@ def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> N
     assert found["stagecrew_worker_busy"] == {labels(worker="w1", leads="true"): 3}
     assert labels() in found["stagecrew_leases"]
     assert found["process_cpu_seconds_total"][()] > 0
+
+
+def test_metrics_show_what_is_left_what_was_bought_and_who_waits_for_a_cap(door: Door, settings: Settings) -> None:
+    async def spend() -> None:
+        async with open_account(settings) as account:
+            usage = {"usage": {"included": 10, "consumed": "7.5"}, "jobs": {"total": 8}}
+            await account.usage.write(usage_of(usage))
+            root = account.scripts.root
+            now_ms = (await account.ledger.snapshot()).now_ms
+            await account.redis.hset(f"{root}spend:{now_ms // 86_400_000}", "account", "3")  # type: ignore[misc]
+            why = {"cap": "day", "number": 2, "since_ms": now_ms, "until_ms": now_ms}
+            await account.redis.hset(f"{root}capped_why", "partner:globex", json.dumps(why))  # type: ignore[misc]
+
+    asyncio.run(fill(settings))
+    asyncio.run(spend())
+    found = scrape(door)
+    assert found["stagecrew_jobs_bought_today"][labels()] == 3
+    assert found["stagecrew_photos_capped"] == {labels(partner="globex", cap="day"): 2}
+    assert found["stagecrew_usage"] == {
+        labels(number="included"): 10,
+        labels(number="consumed"): 7.5,
+        labels(number="jobs_total"): 8,
+    }
 
 
 def test_webhooks_are_counted_by_outcome_from_zero_on(door: Door) -> None:

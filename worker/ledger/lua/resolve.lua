@@ -4,11 +4,14 @@
 -- RETURNS: 'resolved' | 'not_uncertain', stage
 -- include: clock
 -- include: place
+-- include: learn
 -- include: bought
+-- include: jobs
+-- include: notice
 local root, now, key = KEYS[1], clock(ARGV[1]), ARGV[2]
 local row = root .. 'p:' .. key
-local known = redis.call('HMGET', row, 'stage', 'partner', 'job_id')
-if known[1] == 'generating' and known[3] == ARGV[3] then return {'resolved', known[1]} end
+local known = redis.call('HMGET', row, 'stage', 'partner', 'job_id', 'idempotency_key')
+if known[1] ~= 'uncertain' and known[3] == ARGV[3] then return {'resolved', known[1]} end
 if known[1] ~= 'uncertain' then return {'not_uncertain', known[1] or 'unknown'} end
 redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '', 'job_id', ARGV[3])
 note_stage(row, 'generating', now)
@@ -21,5 +24,7 @@ count(root, known[2], 'generating', 1)
 redis.call('ZADD', root .. 'slots', 'NX', now, key)
 redis.call('ZADD', root .. 'due:poll_generation', now, key)
 bought_enter(root, key, ARGV[3], now)
+jobs_enter(root, key, known[4], ARGV[3])
 wake(root)
-return {'resolved', 'generating'}
+-- A webhook of it may have come before anybody knew whose it is.
+return {'resolved', notice_early(root, now, key, 'generating')}
