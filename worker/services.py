@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from config.accounts import DEFAULT, accounts_of, settings_for
 from config.sinks import SinkKind
 from worker import keys
+from worker.core.cadence import Load
 from worker.core.decide import Rules
 from worker.core.routes import Route
 from worker.flow.admission import Admission
@@ -101,8 +102,8 @@ class Services:
     keyring: Keyring | None = None
     #: A random number in [0, 1) for the spread of waits.
     jitter: Callable[[], float] = random.random
-    #: Photos that wait for a slot, as the latest batch was told.
-    waiting: int = 0
+    #: How busy the account is, as the latest batch was told.
+    load: Load = field(default_factory=Load)
     _silent: tuple[float, bool] = (float("-inf"), False)
     #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
     unfetchable: set[str | None] = field(default_factory=set)

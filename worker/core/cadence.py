@@ -8,14 +8,22 @@ are in ms of the fleet's clock; the API's own durations are scaled by the caller
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 from worker.core.durations import Durations
 
-#: The share of running jobs that may end between two reads when no photo waits for a slot: a few reads a job.
-GENTLE_SHARE: Final = 0.25
-#: With photos waiting a share is never larger than this, however small the read budget.
+#: Slots are pressed when photos wait and at least this part of them is in use: only then does a read win a create.
+PRESSED: Final = 0.8
+#: The share of running jobs that may end between two reads when slots are not pressed: a few reads a job, and more for
+#: the few jobs whose listings somebody may be waiting for.
+GENTLE_SHARE: Final = 0.33
+FEW_SHARE: Final = 0.1
+FEW_JOBS: Final = 10
+#: With slots pressed a share is never larger than this, however small the read budget, and never smaller: what
+#: two dozen reads a job leave to be won is not worth their cost.
 MOST_SHARE: Final = 0.5
+LEAST_SHARE: Final = 0.04
 #: The part of the read budget that is planned with; the rest is for other reads of jobs.
 PLANNED: Final = 0.95
 #: With webhooks, the share of jobs whose webhook should have come before the first read.
@@ -37,7 +45,26 @@ def busy_share(durations: Durations, *, reads_a_ms: float, jobs: int) -> float:
     about once for each share of its kind that ends.
     """
     reads_a_job = PLANNED * reads_a_ms * durations.mean_ms() / max(1, jobs)
-    return min(MOST_SHARE, 1 / max(1.0, reads_a_job))
+    return min(MOST_SHARE, max(LEAST_SHARE, 1 / max(1.0, reads_a_job)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How busy an account is: photos on their way to a slot, and jobs in flight."""
+
+    waiting: int = 0
+    in_flight: int = 0
+
+    def presses(self, slots: int) -> bool:
+        """Say whether a job's end, noticed sooner, would be another job's begin."""
+        return self.waiting > 0 and self.in_flight >= PRESSED * slots
+
+
+def read_share(durations: Durations, load: Load, *, reads_a_ms: float, slots: int) -> float:
+    """Return the share of running jobs that may end between two reads, by what a read can win."""
+    if load.presses(slots):
+        return busy_share(durations, reads_a_ms=reads_a_ms, jobs=slots)
+    return FEW_SHARE if load.in_flight <= FEW_JOBS else GENTLE_SHARE
 
 
 def first_read_ms(durations: Durations, share: float, default_ms: int) -> int:

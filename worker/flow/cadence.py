@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from worker.core import cadence
+from worker.core.cadence import Load
 from worker.core.durations import Durations
 from worker.core.routes import Route
 from worker.flow.limits import Limits, corrected
@@ -20,7 +21,7 @@ KEPT_S: Final = 2.0
 #: The kind under which all jobs are learnt together, and that of ingests by the way they are taken in.
 ALL_JOBS: Final = "all"
 INGEST_KINDS: Final[Mapping[bool, str]] = {False: "ingest:upload", True: "ingest:url"}
-#: First reads before anything is learnt, least pauses with and without photos waiting, a call's own time. API time, ms.
+#: First reads before anything is learnt, least pauses with slots pressed and not, a call's own time. API time, ms.
 FIRST_READ_MS: Final = 5_000
 BUSY_READ_MS: Final = 300
 UNKNOWN_READ_MS: Final = 1_000
@@ -61,16 +62,17 @@ class Cadence:
             self._kept[kind] = (time.monotonic(), durations)
         return durations
 
-    async def first_job_read_ms(self, kind: str, *, waiting: int) -> int:
-        """Return the age at which a job of a kind is first read; `waiting`: photos that wait for a slot."""
+    async def first_job_read_ms(self, kind: str, *, load: Load) -> int:
+        """Return the age at which a job of a kind is first read."""
         durations = await self.learnt(kind)
-        return cadence.first_read_ms(durations, await self._share(durations, waiting), self._scaled(FIRST_READ_MS))
+        return cadence.first_read_ms(durations, await self._share(durations, load), self._scaled(FIRST_READ_MS))
 
-    async def next_job_read_ms(self, kind: str, *, age_ms: int, waiting: int) -> int:
+    async def next_job_read_ms(self, kind: str, *, age_ms: int, load: Load) -> int:
         """Return the pause until a job of `age_ms` that runs is read again."""
         durations = await self.learnt(kind)
-        least_ms = GENTLE_READ_MS if waiting <= 0 else BUSY_READ_MS if durations.known else UNKNOWN_READ_MS
-        share = await self._share(durations, waiting)
+        pressed = load.presses((await self.limits()).in_flight)
+        least_ms = GENTLE_READ_MS if not pressed else BUSY_READ_MS if durations.known else UNKNOWN_READ_MS
+        share = await self._share(durations, load)
         return cadence.next_read_ms(durations, share, age_ms=age_ms, least_ms=self._scaled(least_ms))
 
     async def recovery_read_ms(self, kind: str) -> int:
@@ -85,16 +87,16 @@ class Cadence:
         """Return the pause until such a job is read again after `polls` reads that found it running."""
         return cadence.recovery_pause_ms(polls, self._scaled(RECOVERY_READ_MS))
 
-    async def first_ingest_read_ms(self, kind: str, *, waiting: int) -> int:
+    async def first_ingest_read_ms(self, kind: str, *, load: Load) -> int:
         """Return how long after its POST an ingest is first read."""
-        if waiting < FEW_PHOTOS:
+        if load.waiting < FEW_PHOTOS:
             return self._scaled(SOON_INGEST_READ_MS)
         durations = await self.learnt(kind)
         return cadence.first_read_ms(durations, cadence.INGEST_SHARE, self._scaled(FIRST_INGEST_READ_MS))
 
-    async def next_ingest_read_ms(self, kind: str, *, age_ms: int, waiting: int) -> int:
+    async def next_ingest_read_ms(self, kind: str, *, age_ms: int, load: Load) -> int:
         """Return the pause until an ingest that is not ready is read again."""
-        if waiting < FEW_PHOTOS:
+        if load.waiting < FEW_PHOTOS:
             return max(self._scaled(SOON_INGEST_READ_MS), age_ms // 2)
         durations = await self.learnt(kind)
         least_ms = self._scaled(NEXT_INGEST_READ_MS)
@@ -120,13 +122,11 @@ class Cadence:
             self._in_force = (time.monotonic(), limits)
         return limits
 
-    async def _share(self, durations: Durations, waiting: int) -> float:
-        if waiting <= 0:
-            return cadence.GENTLE_SHARE
+    async def _share(self, durations: Durations, load: Load) -> float:
         limits = await self.limits()
         reads = limits.budgets[Route.GENERATION_READS]
         reads_a_ms = reads.count / (reads.window_ms - limits.guard_ms)
-        return cadence.busy_share(durations, reads_a_ms=reads_a_ms, jobs=limits.in_flight)
+        return cadence.read_share(durations, load, reads_a_ms=reads_a_ms, slots=limits.in_flight)
 
     def _scaled(self, api_ms: int) -> int:
         return int(api_ms / self._speed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
+from worker.core.cadence import Load
 from worker.core.events import listing_completed_parts
 from worker.core.identity import fingerprint_of, listing_key, photo_key
 from worker.core.photo import ENDED, NewListing, Photo, Stage, StepName
@@ -41,10 +42,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What opening a batch gave: the photos that are ours, and how many photos wait for a slot at all."""
+    """What opening a batch gave: the photos that are ours, and how busy the account is."""
 
     opened: tuple[Opened, ...]
-    waiting: int
+    load: Load
 
 
 class Ledger:
@@ -143,13 +144,13 @@ class Ledger:
         args += read.args() if read else ("", 0, 0)
         for key, token in leases:
             args += [key, token]
-        now_ms, waiting, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
+        now_ms, waiting, in_flight, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
         opened = [
             Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
             if row
         ]
-        return Batch(opened=tuple(opened), waiting=int(waiting))
+        return Batch(opened=tuple(opened), load=Load(waiting=int(waiting), in_flight=int(in_flight)))
 
     async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
         """Prolong leases; return the keys of those that are somebody else's by now."""

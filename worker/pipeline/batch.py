@@ -73,7 +73,7 @@ class Batches:
         asked_s = time.monotonic()
         read = self._services.limits.for_step(step)[0] if step in READS else None
         batch = await self._services.ledger.open(step, [(key, token) for key, token, _ in leases], read)
-        self._services.waiting = batch.waiting
+        self._services.load = batch.load
         outcome = {name: "stale" for _, _, name in leases}
         tasks = {}
         for opened in batch.opened:

@@ -99,7 +99,7 @@ async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> 
 async def _first_read_ms(services: Services, photo: Photo) -> int:
     if await services.webhooks_come():
         return await services.cadence.recovery_read_ms(photo.request.kind)
-    return await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
+    return await services.cadence.first_job_read_ms(photo.request.kind, load=services.load)
 
 
 async def _intent(services: Services, photo: Photo) -> dict[str, str] | Step:
@@ -192,7 +192,7 @@ async def _next_read_ms(services: Services, photo: Photo) -> int:
     if await services.webhooks_come():
         return services.cadence.recovery_pause_ms(photo.polls)
     age_ms = photo.now_ms - (photo.created_ms or photo.stage_since_ms)
-    return await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, waiting=services.waiting)
+    return await services.cadence.next_job_read_ms(photo.request.kind, age_ms=age_ms, load=services.load)
 
 
 async def _duration_ms(services: Services, photo: Photo) -> int | None:
@@ -205,7 +205,7 @@ async def _duration_ms(services: Services, photo: Photo) -> int | None:
         # It may have been read in a lost webhook's place only, long after its end.
         return None
     if durations.known:
-        planned_ms = await services.cadence.first_job_read_ms(photo.request.kind, waiting=services.waiting)
+        planned_ms = await services.cadence.first_job_read_ms(photo.request.kind, load=services.load)
     before_ms = photo.read_ms - photo.created_ms if photo.read_ms is not None else None
     return observed_ms(photo.now_ms - photo.created_ms, read_before_ms=before_ms, planned_ms=planned_ms)
 

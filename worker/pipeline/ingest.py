@@ -139,10 +139,10 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
         return after_trouble(photo, gone, jitter=services.jitter(), rules=services.rules)
     if photo.stage is Stage.ACCEPTED:
         fields["ingest_id"] = ingest.ingest_id or photo.ingest_id or ""
-        delay_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting)
+        delay_ms = await services.cadence.first_ingest_read_ms(kind, load=services.load)
         return Step(ending=Ending.GO, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
     fields["read_ms"] = str(photo.now_ms)
-    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms, waiting=services.waiting)
+    delay_ms = await services.cadence.next_ingest_read_ms(kind, age_ms=age_ms, load=services.load)
     return Step(ending=Ending.WAIT, stage=Stage.INGESTING, fields=fields, delay_ms=delay_ms)
 
 
@@ -158,6 +158,6 @@ async def _duration_ms(services: Services, photo: Photo, kind: str, age_ms: int)
     if photo.stage is not Stage.INGESTING:
         return None
     known = (await services.cadence.learnt(kind)).known
-    planned_ms = await services.cadence.first_ingest_read_ms(kind, waiting=services.waiting) if known else None
+    planned_ms = await services.cadence.first_ingest_read_ms(kind, load=services.load) if known else None
     before_ms = photo.read_ms - photo.stage_since_ms if photo.read_ms is not None else None
     return observed_ms(age_ms, read_before_ms=before_ms, planned_ms=planned_ms)

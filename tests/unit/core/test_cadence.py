@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from worker.core.cadence import (
     AHEAD_BESIDES,
+    Load,
     busy_share,
     first_read_ms,
     look_ahead,
     next_read_ms,
+    read_share,
 )
 from worker.core.durations import ENOUGH, WEIGHT, Durations, observed_ms
 
@@ -70,6 +72,24 @@ def test_the_share_uses_up_the_read_budget() -> None:
     """Twenty reads a second for fifty jobs of 48 s: nineteen reads for each, of which one in nineteen finds the end."""
     assert 1 / busy_share(EVEN, reads_a_ms=0.02, jobs=50) == pytest.approx(0.95 * 0.02 * EVEN.mean_ms() / 50)
     assert busy_share(EVEN, reads_a_ms=0.000_001, jobs=50) == 0.5
+
+
+def test_reads_are_many_only_while_they_win_creates() -> None:
+    """Photos must wait, and slots be in use, for an end noticed sooner to be another job's begin."""
+    shares = {
+        name: read_share(EVEN, load, reads_a_ms=0.02, slots=50)
+        for name, load in {
+            "pressed": Load(waiting=100, in_flight=48),
+            "nobody waits": Load(waiting=0, in_flight=48),
+            "slots are free": Load(waiting=100, in_flight=30),
+            "a few jobs": Load(waiting=0, in_flight=2),
+        }.items()
+    }
+    assert shares["pressed"] < shares["a few jobs"] < shares["nobody waits"] == shares["slots are free"]
+
+
+def test_however_many_reads_there_are_a_job_is_not_read_for_next_to_nothing() -> None:
+    assert busy_share(EVEN, reads_a_ms=10, jobs=50) == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize(

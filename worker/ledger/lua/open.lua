@@ -3,8 +3,8 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 lease, ms; 3 step; 4 read route or ''; 5 its count; 6 its window with guard, ms;
 --       then two for each photo: key, token
--- RETURNS: JSON: now (ms), waiting photos, then for each photo: 0 when stale, else [wait (ms; 0 granted),
---          row (flat pairs), order]; one text is read far quicker than many values
+-- RETURNS: JSON: now (ms), photos on their way to a slot, slots in use, then for each photo: 0 when stale, else
+--          [wait (ms; 0 granted), row (flat pairs), order]; one text is read far quicker than many values
 -- include: clock
 -- include: budget
 -- include: in_force
@@ -15,7 +15,7 @@ local waiting = 0
 for _, stage in ipairs({'accepted', 'ingesting', 'ingested'}) do
   waiting = waiting + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
 end
-local answer = {now, waiting}
+local answer = {now, waiting, redis.call('ZCARD', root .. 'slots')}
 for i = 7, #ARGV, 2 do
   local key, token = ARGV[i], ARGV[i + 1]
   local row = root .. 'p:' .. key
