@@ -36,15 +36,15 @@ check: setup ## Lint, types, floors of the imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## Measure slot use and cost of one run against the sandbox
-	@test -f bench/fleet.py || { echo "make bench: the benchmarks are not part of this release yet" >&2; exit 2; }
-	@$(BIN)/python -m bench.fleet
+bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" or other options of stagecrew bench
+	@$(BIN)/python -m bench $(BENCH)
 
 chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
 	@$(BIN)/python -m pytest tests/fleet
 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document
+	@$(BIN)/python -m worker.sinks.document
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 

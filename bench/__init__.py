@@ -1,1 +1,1 @@
-"""Measurements, each repeatable by one command; what they gave is in `docs/benchmarks.md`."""
+"""The benchmarks: `make bench` or `stagecrew bench`. What they gave is in `docs/benchmarks.md`, which they write."""

@@ -115,7 +115,7 @@ async def in_flight(account: Account, jobs: Sequence[str]) -> None:
     for at in range(0, len(views), _ROWS):
         async with redis.pipeline(transaction=False) as pipe:
             for view in views[at : at + _ROWS]:
-                row = {"stage": "generating", "job_id": view.photo_id, "created_ms": now_ms}
+                row: dict[Any, Any] = {"stage": "generating", "job_id": view.photo_id, "created_ms": now_ms}
                 pipe.hset(f"{root}p:{view.key}", mapping=row)
                 pipe.hset(f"{root}jobs", f"j:{view.photo_id}", view.key)
                 pipe.zadd(f"{root}slots", {view.key: now_ms})

@@ -40,6 +40,15 @@ The scripts get the root as their declared key and build the others from it: one
 | `workers`, `hands` | sorted set, hash | who lives, with how many hands | lasting |
 | `leader` | string | whose dispatcher leads | its lease |
 | `fence` | string | the last fencing token | lasting |
+| `outbox:<sink>` | stream | messages that a sink has not taken yet, each with its listing | until delivered |
+| `queue:<sink>:<listing>` | list | a listing's entries of that outbox, in order | the same |
+| `turn:<sink>` | sorted set | listings with such entries, by when the next may be sent (ms) | the same |
+| `tries:<sink>` | hash | failed tries of a listing's first entry | the same |
+| `dead:<sink>` | stream | messages that a sink refused or that failed too often, with the reason | until replayed |
+| `sinks` | hash | for each sink: counters, the latest trouble, how often down in a row, until when paused | lasting |
+| `pump:<sink>` | string | which process delivers to the sink | its lease |
+| `news:<sink>` | list | one element when the pump should look again | lasting |
+| `announced:<event>` | string | a message without a photo that was sent | a day |
 | `jobs` | hash | photos by the id (`j:`) and reference (`r:`) of a job that may be open | lasting |
 | `inbox` | sorted set | jobs of kept webhooks, since when (ms); bounded | lasting |
 | `inbox:<job>` | string | a webhook whose job is not known here yet | a week |

@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
 from config.accounts import DEFAULT, accounts_of, settings_for
+from config.sinks import SinkKind
 from worker import keys
 from worker.core.decide import Rules
 from worker.core.routes import Route
@@ -36,6 +36,7 @@ from worker.ledger.bills import Bills
 from worker.ledger.bought import BoughtJobs
 from worker.ledger.inbox import Inbox
 from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import Destinations
 from worker.ledger.purge import Purge
 from worker.ledger.uncertain import UncertainPhotos
 from worker.ledger.usage import UsageBook
@@ -182,18 +183,22 @@ def caps_of(caps: CapSettings) -> Caps:
     )
 
 
+def destinations_of(settings: Settings) -> Destinations:
+    """Return where completion messages go: the stream, and the outboxes of all other sinks."""
+    streams = [sink.target for sink in settings.sinks if sink.kind is SinkKind.STREAM]
+    return Destinations(
+        stream=streams[0] if streams else "",
+        stream_length=settings.completions_max_len,
+        outboxes=tuple(sink.name for sink in settings.sinks if sink.kind is not SinkKind.STREAM),
+    )
+
+
 def _webhook_url(settings: Settings) -> str | None:
     if settings.webhook_public_url is None:
         return None
     account = settings.origin.account
     unnamed = account == DEFAULT or len(accounts_of(settings)) == 1
     return callback_url(settings.webhook_public_url, None if unnamed else account)
-
-
-def stream_of(settings: Settings) -> str:
-    """Return the key of the completion stream: the name in `redis+stream://NAME`."""
-    parts = urlsplit(settings.completions_url)
-    return f"{parts.netloc}{parts.path}".rstrip("/")
 
 
 @contextlib.asynccontextmanager
@@ -215,8 +220,7 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
         prospects=Prospects(scripts, cadence, weights=weights, speed=settings.speed),
         account=account,
         limits=limits,
-        stream=stream_of(settings),
-        stream_length=settings.completions_max_len,
+        destinations=destinations_of(settings),
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
     )
@@ -244,8 +248,7 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
                 scripts,
                 account=account,
                 speed=settings.speed,
-                stream=stream_of(settings),
-                stream_length=settings.completions_max_len,
+                destinations=destinations_of(settings).wire(),
             ),
             usage=UsageBook(scripts),
             duties=Duties(scripts),

@@ -1,4 +1,4 @@
-"""One account's part of a worker process: its services, its batches, its dispatcher, and the watch on its key.
+"""One account's part of a worker process: its services, batches, dispatcher and deliveries, and the watch on its key.
 
 It fails and recovers by itself: services that do not open are tried again, and a loop that ends is begun again.
 """
@@ -18,6 +18,7 @@ from worker.dispatch.dispatcher import Dispatcher, Publish
 from worker.pipeline.batch import Batches
 from worker.pipeline.upkeep import Upkeep
 from worker.services import Services, open_services
+from worker.sinks.pump import Pumps, open_pumps
 
 if TYPE_CHECKING:
     from config.rotation import LiveAccounts
@@ -47,6 +48,7 @@ class Serving:
         self.trouble: Exception | None = None
         self._batches: Batches | None = None
         self._dispatcher: Dispatcher | None = None
+        self._pumps: Pumps | None = None
 
     @property
     def open(self) -> bool:
@@ -57,6 +59,8 @@ class Serving:
         """Take no new work and let somebody else lead."""
         if self._dispatcher is not None:
             self._dispatcher.drain()
+        if self._pumps is not None:
+            self._pumps.drain()
 
     async def run(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
         """Run one step for leased photos (key, token, label); return what became of each, by label."""
@@ -69,19 +73,22 @@ class Serving:
         self._name_account()
         while not stopping.is_set():
             try:
-                async with open_services(self._settings, live=self._live) as services:
-                    await self._serve(services, stopping)
+                async with (
+                    open_services(self._settings, live=self._live) as services,
+                    open_pumps(self._settings, services.ledger.outbox, name=self._name) as pumps,
+                ):
+                    await self._serve(services, pumps, stopping)
             except Exception as error:
                 self.trouble = error
                 if not self._alone:
                     logger.exception("account not served", extra={"account": self.account})
-            self._batches = self._dispatcher = None
+            self._batches = self._dispatcher = self._pumps = None
             self.tried.set()
             if self._alone:
                 return
             await _within(stopping, AGAIN_S)
 
-    async def _serve(self, services: Services, stopping: asyncio.Event) -> None:
+    async def _serve(self, services: Services, pumps: Pumps, stopping: asyncio.Event) -> None:
         batches = Batches(services, lease_s=self._settings.lease_s)
         dispatcher = Dispatcher(
             services.account,
@@ -97,8 +104,9 @@ class Serving:
             "heartbeat": dispatcher.beat_for_ever,
             "key": lambda: _watch_key(services),
             "upkeep": upkeep.run,
+            "deliver": pumps.run,
         }
-        self._batches, self._dispatcher = batches, dispatcher
+        self._batches, self._dispatcher, self._pumps = batches, dispatcher, pumps
         self.tried.set()
         tasks = [asyncio.create_task(_kept_going(name, loop), name=name) for name, loop in loops.items()]
         await stopping.wait()

@@ -21,6 +21,7 @@ from PIL import Image
 
 from config.accounts import accounts_of
 from config.settings import Settings, load_settings
+from tests.schemas import hold
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
 from worker.embedded.processes import spawn, stop
@@ -100,10 +101,11 @@ class Fleet:
         return self._ask(lambda ledger: ledger.photos(stage, limit=1000))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all completion messages."""
-        found = self._ask(lambda ledger: ledger.completions(count=100_000))
-        events = [json.loads(event) for _, event in found]
-        return [event for event in events if event["data"]["account"] == self.account]
+        """Return all completion messages of the account; every one there is is held against its schema."""
+        found = [json.loads(event) for _, event in self._ask(lambda ledger: ledger.completions(count=100_000))]
+        for event in found:
+            hold(event)
+        return [event for event in found if event["data"]["account"] == self.account]
 
     def wait_for(
         self, what: str, true: Callable[[Snapshot], bool], meanwhile: Callable[[], None] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from tests.schemas import hold
 from worker import keys
 from worker.core.photo import NewListing, NewPhoto, Photo, Stage, StepName
 from worker.core.request import canonical_request
@@ -28,6 +30,7 @@ from worker.katalo.models import Output
 from worker.katalo.notice import COMPLETED, Notice
 from worker.ledger.inbox import Inbox, Outcome
 from worker.ledger.ledger import Ledger
+from worker.ledger.outbox import Destinations
 from worker.ledger.snapshot import Enqueued, Snapshot
 from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
@@ -56,6 +59,8 @@ class Account:
     weights: dict[str, int] = field(default_factory=dict)
     name: str = "default"
     fixed: frozenset[str] = frozenset()
+    outboxes: tuple[str, ...] = ()
+    stream: str = STREAM
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,8 +77,7 @@ class Account:
             prospects=Prospects(scripts, self.cadence, weights=self.weights, speed=1),
             account=self.name,
             limits=self.limits,
-            stream=STREAM,
-            stream_length=1_000,
+            destinations=Destinations(stream=self.stream, stream_length=1_000, outboxes=self.outboxes),
             retention_ms=86_400_000,
             lease_ms=LEASE_MS,
         )
@@ -89,7 +93,8 @@ class Account:
             speed=1,
             weights=self.weights,
         )
-        self.parking = Parking(scripts, account="default", speed=1, stream=STREAM, stream_length=1_000)
+        destinations = Destinations(stream=self.stream, stream_length=1_000, outboxes=self.outboxes)
+        self.parking = Parking(scripts, account="default", speed=1, destinations=destinations.wire())
         self.usage = UsageBook(scripts)
         self.duties = Duties(scripts)
         self.push(0)
@@ -99,6 +104,7 @@ class Account:
         self.clock_ms += ms
         for part in (
             self.ledger,
+            self.ledger.outbox,
             self.inbox,
             self.admission,
             self.dispatching,
@@ -204,8 +210,12 @@ class Account:
         return await self.ledger.snapshot()
 
     async def events(self) -> list[str]:
-        """Return the completion messages."""
-        return [event for _, event in await self.ledger.completions()]
+        """Return the completion messages; those that are none of a test's own are held against their schemas."""
+        found = [event for _, event in await self.ledger.completions()]
+        for event in map(json.loads, found):
+            if "specversion" in event:
+                hold(event)
+        return found
 
 
 Story = Callable[[Account], Coroutine[Any, Any, None]]

@@ -79,7 +79,7 @@ class Caller:
 @pytest.fixture
 def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
     """A sandbox with the test's settings (`@pytest.mark.parametrize("caller", [...], indirect=True)`)."""
-    config = getattr(request, "param", SandboxConfig(speed=2000, limits_off=True))
+    config = getattr(request, "param", SandboxConfig(speed=2000, limits_off=True, url_life_s=1e6))
     with running_sandbox(config) as sandbox, httpx.Client(base_url=sandbox.base_url) as http:
         http.headers["Authorization"] = f"Bearer {sandbox.api_key}"
         yield Caller(sandbox, http)

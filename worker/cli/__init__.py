@@ -6,6 +6,7 @@ from typing import Final
 
 import typer
 
+from worker.cli.bench import bench
 from worker.cli.cancel import cancel
 from worker.cli.doctor import doctor
 from worker.cli.enqueue import enqueue
@@ -41,6 +42,7 @@ for _command in (regenerate, cancel, pause, resume):
     app.command(epilog=EPILOG)(_command)
 for _about_money in (usage, reconcile, resolve, purge):
     app.command(epilog=EPILOG)(_about_money)
+app.command(epilog=EPILOG)(bench)
 
 
 def main() -> None:

@@ -172,6 +172,8 @@ def together(snapshots: Sequence[Snapshot]) -> Snapshot:
         # Those of whole accounts are in the two lines above.
         pauses=tuple(pause for one in snapshots for pause in one.pauses if pause.partner is not None),
         paused_listings=sum(one.paused_listings for one in snapshots),
+        # The same sinks, and an outbox of each account's for each.
+        sinks=tuple(sink for one in snapshots for sink in one.sinks),
     )
 
 

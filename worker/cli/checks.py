@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from worker import __version__
-from worker.cli.terminal import count
+from worker.cli.terminal import count, duration
 from worker.core.photo import HELD, Stage
 from worker.logs import mask
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: A larger difference to Redis's clock is worth a word; nothing depends on it, but logs are hard to read then.
 SKEW_S: Final = 5.0
+#: A message that waits for longer, at a sink that works, has nobody to deliver it.
+LATE_MS: Final = 60_000
 LEAST_REDIS: Final = 7
 LEAST_PYTHON: Final = (3, 11)
 #: Until a part counts as not answering, in seconds.
@@ -137,6 +139,53 @@ def fleet(snapshot: Snapshot) -> list[Finding]:
             found.append(
                 (bad if stage is Stage.UNCERTAIN else note)("photos", f"{count(number, 'photo')} {stage}", remedy)
             )
+    return found
+
+
+def outboxes(snapshot: Snapshot) -> list[Finding]:
+    """Check what waits for sinks: sinks that are down, dead letters, sinks that are gone from the settings."""
+    found = []
+    for sink in snapshot.sinks:
+        part, waiting = f"sink {sink.name}", count(sink.waiting, "message")
+        if not sink.configured:
+            if sink.waiting or sink.dead:
+                drop = f"`stagecrew failed --sink {sink.name} --forget` drops them"
+                remedy = f"put it back into STAGECREW_COMPLETIONS_URL; {drop}"
+                found.append(bad(part, f"{waiting} wait, and it is not in the settings", remedy))
+            continue
+        if sink.times_down:
+            found.append(bad(part, f"down, {waiting} wait: {sink.reason}", "it is tried again at least once an hour"))
+        elif sink.failing:
+            text = f"{count(sink.failing, 'listing')} waiting to be tried again: {sink.reason}"
+            found.append(note(part, text, "see the receiver's log"))
+        elif sink.oldest_ms > LATE_MS:
+            found.append(
+                bad(part, f"{waiting} wait, the oldest for {duration(sink.oldest_ms / 1000)}", "start workers")
+            )
+        if sink.dead:
+            again = f"`stagecrew replay --sink {sink.name}` sends them again"
+            remedy = f"`stagecrew failed --sink {sink.name}` says why, {again}"
+            found.append(bad(part, count(sink.dead, "dead letter"), remedy))
+    return found
+
+
+async def sinks(settings: Settings) -> list[Finding]:
+    """Check that each sink can be reached; nothing is sent to it."""
+    from worker.core.delivery import Word  # noqa: PLC0415 - as below
+    from worker.sinks.opening import open_sinks  # noqa: PLC0415
+
+    found = []
+    async with open_sinks(settings) as opened:
+        for sink in opened:
+            outcome = await sink.check()
+            part = f"sink {sink.name}"
+            match outcome.word:
+                case Word.DELIVERED:
+                    found.append(ok(part, "can be reached"))
+                case Word.RETRY:
+                    found.append(note(part, f"may not be looked at: {outcome.reason}"))
+                case _:
+                    found.append(bad(part, outcome.reason, "see STAGECREW_COMPLETIONS_URL in docs/events.md"))
     return found
 
 

@@ -113,6 +113,7 @@ def worker_environ(settings: Settings) -> dict[str, str]:
         "STAGECREW_BROKER_URL": settings.broker_url_text,
         "KATALO_BASE_URL": settings.katalo_base_url,
         "STAGECREW_STORAGE_URL": settings.storage_url,
+        "STAGECREW_COMPLETIONS_URL": settings.completions_url.get_secret_value(),
         "STAGECREW_SPEED": f"{settings.speed:g}",
         "STAGECREW_ALLOW_PRIVATE_HOSTS": "true" if settings.allow_private_hosts else "false",
         "STAGECREW_WEBHOOK_PUBLIC_URL": settings.webhook_public_url or "",

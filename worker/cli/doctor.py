@@ -63,10 +63,12 @@ async def _ask(doors: Doors, settings: Settings) -> list[Finding]:
     for name, own in accounts.items() if redis_is_well else ():
         try:
             async with doors.open_ledger(own) as ledger:
-                findings += _of(named[name], checks.fleet(await ledger.snapshot()))
+                snapshot = await ledger.snapshot()
+            findings += _of(named[name], [*checks.fleet(snapshot), *checks.outboxes(snapshot)])
         except RedisError as error:
             findings += _of(named[name], [checks.bad("ledger", type(error).__name__, "look at Redis's log")])
     findings.append(await asyncio.to_thread(checks.broker, settings))
+    findings += await checks.sinks(settings)
     for name, own in accounts.items():
         findings += _of(named[name], checks.webhooks(own.webhook_public_url, has_secret=secrets[name]))
         findings += _of(named[name], [await checks.storage(own), await checks.api(own)])

@@ -24,11 +24,25 @@ if TYPE_CHECKING:
     from worker.cli.checks import Finding
     from worker.core.photo import NewListing, Stage
     from worker.flow.outlook import Prospect
+    from worker.ledger.outbox import DeadLetter
     from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot
     from worker.services import Services
 
 
 T = TypeVar("T")
+
+
+class OutboxPort(Protocol):
+    """What the CLI needs of the outbox; `worker.ledger.outbox.Outbox` is it. All may raise RedisError."""
+
+    async def dead(self, sink: str, *, limit: int | None = None) -> list[DeadLetter]:
+        """Return a sink's dead letters, the newest first."""
+
+    async def replay(self, sink: str, *, listings: Sequence[str] = ()) -> int:
+        """Put a sink's dead letters back."""
+
+    async def forget(self, sink: str, *, waiting: bool) -> int:
+        """Drop a sink's dead letters, with `waiting` all that it knows."""
 
 
 class LedgerPort(Protocol):
@@ -58,6 +72,10 @@ class LedgerPort(Protocol):
 
 class AccountPort(LedgerPort, Protocol):
     """What the CLI needs of one account's ledger besides."""
+
+    @property
+    def outbox(self) -> OutboxPort:
+        """Messages that sinks have not taken."""
 
     async def prospect(self) -> Prospect:
         """Return what the photos that wait may expect."""

@@ -1,4 +1,7 @@
-"""`stagecrew replay`: sends photos on their way again; each is another job, which may be billed."""
+"""`stagecrew replay`: sends photos on their way again; each is another job, which may be billed.
+
+With --sink it sends messages again that the sink did not take: no photo is staged again, and nothing is billed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import typer
 from worker.cli import exits
 from worker.cli.accounts import AccountOption, with_ledgers
 from worker.cli.doors import LedgerPort
+from worker.cli.letters import replay_letters
 from worker.cli.naming import named
 from worker.cli.terminal import complain, count, say, stop
 
@@ -26,6 +30,9 @@ def replay(
     names: Annotated[list[str] | None, typer.Argument(metavar="[LISTING[/PHOTO]]", help="What to send again.")] = None,
     account: AccountOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Send all failed photos again.")] = False,
+    sink: Annotated[
+        str | None, typer.Option(help="Send this sink's dead letters again: all, or those of the LISTINGs.")
+    ] = None,
     create_again: Annotated[
         bool,
         typer.Option(
@@ -37,8 +44,12 @@ def replay(
     """Send failed photos on their way again, under a new idempotency key.
 
     A replayed photo is a new job and may be billed as one, also if its earlier job was. Only where the job succeeded
-    and its outputs could not be stored, that job is read again and nothing is bought.
+    and its outputs could not be stored, that job is read again and nothing is bought. With --sink, messages are sent
+    again and nothing else is done.
     """
+    if sink is not None:
+        replay_letters(context, account, sink, names or [])
+        return
     if bool(names) == everything:
         stop("say what to replay: LISTING, LISTING/PHOTO, or --all")
     found, sent, unknown = with_ledgers(

@@ -153,12 +153,14 @@ class _Run:
             try:
                 crew.start(workers)
                 await self._enqueue(ledger, reading, tracker, interrupted)
+                from worker.cli.delivering import deliver_rest  # noqa: PLC0415
                 from worker.cli.following import Ending, follow  # noqa: PLC0415
 
                 with Live(console()) if self._live else Lines() as display:
                     ending = await follow(
                         ledger, tracker=tracker, journal=journal, display=display, crew=crew, interrupted=interrupted
                     )
+                undelivered = await deliver_rest(ledger, interrupted)
                 if interrupted.is_set():
                     ending = Ending.INTERRUPTED
                     say("stopping: the workers finish what they are doing, up to 10 s; Ctrl-C again stops at once")
@@ -169,6 +171,7 @@ class _Run:
         await self._look_back(tracker, begun_ms, ending)
         self.last_lines = [
             *summary(tracker, ending, elapsed_s=elapsed_s, bad_records=len(reading.bad)),
+            *undelivered,
             self._where(journal.path),
         ]
         return exit_code(tracker, ending, bad_records=len(reading.bad))

@@ -103,6 +103,7 @@ def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
         budget_table,
         outlook_table,
         partner_table,
+        sink_table,
         stage_table,
         worker_table,
     )
@@ -116,6 +117,8 @@ def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
         parts += ["", outlook_table(prospect)]
     if snapshot.workers:
         parts += ["", worker_table(snapshot)]
+    if snapshot.sinks:
+        parts += ["", sink_table(snapshot)]
     return Group(*parts)
 
 

@@ -7,19 +7,18 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
 from config.accounts import accounts_of, has_key
+from config.settings import Settings
+from config.sinks import SinkKind
 from worker.cli.crew import RunningSandbox, start_sandbox
 from worker.cli.state_folder import RunNote, StateFolder, folder_of, has_redis_url
 from worker.embedded.redis_server import embedded_redis
 from worker.logs import mask
-
-if TYPE_CHECKING:
-    from config.settings import Settings
 
 #: The sandbox's clock, unless the user says otherwise: jobs of 30 to 60 s take 3 to 6 s.
 SANDBOX_SPEED: Final = 10.0
@@ -59,6 +58,8 @@ class Surroundings:
             if self.sandbox is not None:
                 lines.append("note: that Redis's ledger now has the sandbox's photos; use another one for real photos")
         lines.append(f"outputs go to {', '.join(mask(account.storage_url) for account in accounts.values())}")
+        if sinks := [sink.name for sink in self.settings.sinks if sink.kind is not SinkKind.STREAM]:
+            lines.append(f"messages go to {', '.join(sinks)} too")
         return lines
 
     def position(self) -> str | None:
@@ -100,6 +101,7 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
                 # The sandbox's news are nothing for a gateway that the world reaches.
                 "webhook_public_url": None,
             }
+        changes |= _with_stream(settings)
         where, changed = _output(settings, out, sandboxed=sandboxed)
         where.mkdir(parents=True, exist_ok=True)
         ready = settings.model_copy(update=changes | changed)
@@ -116,6 +118,14 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
         yield Surroundings(
             settings=ready, folder=folder, out=where, sandbox=sandbox, embedded=embedded, untouched=untouched
         )
+
+
+def _with_stream(settings: Settings) -> dict[str, Any]:
+    """Return what makes messages go to a stream too: a run follows its photos and writes its messages from there."""
+    if any(sink.kind is SinkKind.STREAM for sink in settings.sinks):
+        return {}
+    default = Settings.model_fields["completions_url"].default.get_secret_value()
+    return {"completions_url": SecretStr(f"{default} {settings.completions_url.get_secret_value()}")}
 
 
 def _output(settings: Settings, out: Path | None, *, sandboxed: bool) -> tuple[Path, dict[str, Any]]:

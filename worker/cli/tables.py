@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from config.accounts import DEFAULT
-from worker.cli.terminal import duration, harmless
+from worker.cli.terminal import count, duration, harmless
 from worker.core.photo import Stage
 from worker.flow.outlook import Prospect
-from worker.ledger.snapshot import PhotoView, Snapshot
+from worker.ledger.snapshot import PhotoView, SinkView, Snapshot
 
 #: Routes as people call them.
 ROUTES: Final[Mapping[str, str]] = {
@@ -106,6 +106,35 @@ def worker_table(snapshot: Snapshot) -> Table:
     return table
 
 
+def sink_table(snapshot: Snapshot) -> Table:
+    """Return the sinks that have an outbox: what waits for each, and how it is doing."""
+    table = _table("sink", ">waiting", ">oldest", ">delivered", ">dead letters", "state")
+    for sink in snapshot.sinks:
+        if not (sink.configured or sink.waiting or sink.dead):
+            continue
+        _row(
+            table,
+            sink.name,
+            f"{sink.waiting:,}",
+            duration(sink.oldest_ms / 1000) if sink.waiting else "",
+            f"{sink.delivered_total:,}",
+            f"{sink.dead:,}" if sink.dead else "",
+            _sink_state(sink),
+        )
+    return table
+
+
+def _sink_state(sink: SinkView) -> str:
+    if not sink.configured:
+        return "not in STAGECREW_COMPLETIONS_URL"
+    if sink.times_down:
+        again = f"; tried again in {duration(sink.paused_ms / 1000)}" if sink.paused_ms else ""
+        return f"DOWN: {sink.reason}{again}"
+    if sink.failing:
+        return f"{count(sink.failing, 'listing')} waiting to be tried again: {sink.reason}"
+    return f"delivered by {sink.pump}" if sink.pump else "no worker delivers"
+
+
 def photo_table(views: Iterable[PhotoView]) -> Table:
     """Return photos with where they are and why; their accounts only where they say something."""
     views = list(views)
@@ -129,6 +158,15 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
             view.job_id or "",
             reason,
         )
+    return table
+
+
+def letter_table(letters: Iterable[Mapping[str, Any]]) -> Table:
+    """Return dead letters with what they were about and why they are dead."""
+    table = _table("since (UTC)", "about", "message", "id", ">tries", "reason")
+    for letter in letters:
+        since = datetime.fromtimestamp(int(letter["dead_ms"]) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        _row(table, since, *(str(letter[name]) for name in ("subject", "type", "id", "tries", "reason")))
     return table
 
 

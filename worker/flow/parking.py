@@ -42,13 +42,13 @@ class Parked:
 class Parking:
     """Parks and resumes one account."""
 
-    def __init__(self, scripts: Scripts, *, account: str, speed: float, stream: str, stream_length: int) -> None:
-        """`speed`: API time per fleet time; `stream`: where completion messages go."""
+    def __init__(self, scripts: Scripts, *, account: str, speed: float, destinations: str) -> None:
+        """`speed`: API time per fleet time; `destinations`: where messages go, as scripts take it (`emit.lua`)."""
         self.clock = ""
         self._account = account
         self._speed = speed
         self._scripts = scripts
-        self._stream = (stream, stream_length)
+        self._destinations = destinations
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
 
@@ -61,7 +61,7 @@ class Parking:
             int(max(PROBE_MS, at_least_ms) / self._speed),
             int(LONGEST_PROBE_MS / self._speed),
             event,
-            *self._stream,
+            self._destinations,
         ]
         return bool(await self._scripts.call(_PACKAGE, "park_account", args) == "parked")
 
@@ -72,7 +72,7 @@ class Parking:
         """
         event = account_resumed(self._account, await self._now_ms())
         trial_ms = int(TRIAL_MS / self._speed)
-        args: list[str | int] = [self.clock, "1" if good else "", reason, trial_ms, event, *self._stream]
+        args: list[str | int] = [self.clock, "1" if good else "", reason, trial_ms, event, self._destinations]
         return ParkingState(await self._scripts.call(_PACKAGE, "probe_account", args))
 
     async def mended(self) -> None:

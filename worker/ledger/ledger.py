@@ -19,6 +19,7 @@ from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.flow.outlook import Prospect, Prospects
+from worker.ledger.outbox import Destinations, Outbox
 from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
@@ -56,13 +57,12 @@ class Ledger:
         account: str,
         limits: Limits,
         prospects: Prospects,
-        stream: str,
-        stream_length: int,
+        destinations: Destinations,
         retention_ms: int,
         lease_ms: int,
         clock: str = "",
     ) -> None:
-        """`stream`: key of the completion stream; `clock`: a pushed time in ms for tests, empty in production."""
+        """`destinations`: where completion messages go; `clock`: a pushed time in ms for tests, empty in production."""
         self.account = account
         self.clock = clock
         self._scripts = scripts
@@ -70,8 +70,8 @@ class Ledger:
         self._redis: Any = scripts.redis
         self._limits = limits
         self._prospects = prospects
-        self._stream = stream
-        self._stream_length = stream_length
+        self._destinations = destinations
+        self.outbox = Outbox(scripts, clock=clock)
         self._retention_ms = retention_ms
         self._lease_ms = lease_ms
         self._settling: Gathering[tuple[str, str, str], list[str]] = Gathering(self._settle)
@@ -83,8 +83,8 @@ class Ledger:
 
     @property
     def ending_args(self) -> tuple[str | int, ...]:
-        """What every script that may end photos is told: completion stream, its length, retention of ended rows."""
-        return (self._stream, self._stream_length, self._retention_ms)
+        """What every script that may end photos is told: where messages go, and the retention of ended rows."""
+        return (self._destinations.wire(), self._retention_ms)
 
     async def now_ms(self) -> int:
         """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
@@ -200,13 +200,16 @@ class Ledger:
         return [to_view(key, self.account, row) for key, row in zip(keys, rows, strict=True) if row]
 
     async def completions(self, after: str = "0", count: int = 1000) -> list[tuple[str, str]]:
-        """Return up to `count` completion messages after stream id `after`: (stream id, CloudEvent JSON)."""
-        entries = await self._redis.xrange(self._stream, f"({after}" if after != "0" else "-", "+", count)
+        """Return up to `count` messages of the stream after stream id `after`: (stream id, CloudEvent JSON)."""
+        if not self._destinations.stream:
+            return []
+        entries = await self._redis.xrange(self._destinations.stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
 
-    async def say(self, event: str) -> None:
-        """Put an event of the account itself on the completion stream; at least once, under one id."""
-        await self._redis.xadd(self._stream, {"event": event}, maxlen=self._stream_length, approximate=True)
+    async def announce(self, event_id: str, event: str, *, order: str = "account") -> bool:
+        """Send a message that no photo's end brings along, once; messages with the same `order` keep theirs."""
+        args: list[str | int] = [self.clock, self._destinations.wire(), event_id, order, event]
+        return bool(await self._scripts.call(_PACKAGE, "announce", args))
 
     async def prospect(self) -> Prospect:
         """Return what the photos that wait may expect."""
@@ -218,7 +221,7 @@ class Ledger:
         for budget in self._limits.budgets.values():
             args += budget.args()
         found = json.loads(await self._scripts.call(_PACKAGE, "snapshot", args))
-        return snapshot_of(self.account, found, self._limits)
+        return snapshot_of(self.account, found, self._limits, self._destinations)
 
 
 async def _answers(pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:

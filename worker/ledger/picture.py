@@ -11,12 +11,16 @@ from worker.core.photo import UNPAID, Stage
 from worker.flow.limits import Limits, corrected
 from worker.flow.parking import ParkingState, parked_of
 from worker.katalo.accounting import usage_of
+from worker.ledger.outbox import Destinations, sink_views
 from worker.ledger.snapshot import BudgetView, CappedView, PauseView, Snapshot, WorkerView
 from worker.ledger.usage import UsageRead
 
 
-def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits) -> Snapshot:
-    """Return the picture that `snapshot.lua` took; `settled`: the limits as the settings say them."""
+def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits, destinations: Destinations) -> Snapshot:
+    """Return the picture that `snapshot.lua` took.
+
+    `settled`, `destinations`: what the settings say of limits and of where messages go.
+    """
     limits = corrected(settled, found["limits"] or {})
     now_ms = int(found["now_ms"])
     totals, pauses = found["totals"] or {}, found["pauses"] or {}
@@ -57,6 +61,7 @@ def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits) -> Snap
         paused_reason=parked.reason if parked and parked.state is ParkingState.PARKED else None,
         pauses=tuple(_pause(what, json.loads(text)) for what, text in sorted((found["paused"] or {}).items())),
         paused_listings=int(found["paused_listings"]),
+        sinks=sink_views(found["sinks"], destinations, now_ms),
         parked=parked,
         capped=tuple(_capped(found.get("capped") or {}, partners)),
         usage=_usage(found),

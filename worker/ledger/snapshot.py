@@ -132,6 +132,31 @@ class CappedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkView:
+    """One sink with an outbox: what waits for it, for how long, and how it is doing."""
+
+    name: str
+    #: It is in STAGECREW_COMPLETIONS_URL; what waits for one that is not, waits for ever.
+    configured: bool
+    waiting: int
+    #: Listings with waiting messages, and those of them that wait after a failed try.
+    listings: int
+    failing: int
+    #: How long the oldest of them has been waiting, in ms.
+    oldest_ms: int
+    dead: int
+    delivered_total: int
+    dead_total: int
+    #: How often in a row the sink was found down (0: it is not), and how long it is left alone (ms).
+    times_down: int
+    paused_ms: int
+    #: The latest trouble, or None when messages are delivered and none waits after a failed try.
+    reason: str | None
+    #: The process that delivers to it, or None.
+    pump: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole account in one consistent picture."""
 
@@ -156,6 +181,8 @@ class Snapshot:
     capped: tuple[CappedView, ...] = ()
     usage: UsageRead | None = None
     bought_today: int = 0
+    #: Sinks with an outbox: those of the settings first.
+    sinks: tuple[SinkView, ...] = ()
     #: In a picture of several accounts: why some of them are paused while others go on, or None.
     partly_paused: str | None = None
     #: Pauses by people, the account's first; and how many listings are paused.

@@ -1,7 +1,7 @@
 -- A photo of a listing has ended; when it was the last open one, the listing is announced, in the same script.
 -- A picture that is not the first of its request says which regeneration it is, so that its listing's news is other news.
--- `announce` is the listing's CloudEvent up to the place where its photos follow; see worker/core/events.py.
-local function listing_ended(root, row, key, stage, now, announce, stream, length, retention)
+-- `announce` is the listing's CloudEvent up to the place where its photos follow; see worker/core/events.py. Needs `emit`.
+local function listing_ended(root, row, key, stage, now, announce, to, retention)
   local names = redis.call('HMGET', row, 'listing_key', 'photo_id', 'fingerprint', 'regeneration')
   local listing = root .. 'l:' .. names[1]
   redis.call('HSET', listing, 'p:' .. key, cjson.encode({names[2], stage, names[3], tonumber(names[4] or nil)}))
@@ -29,5 +29,5 @@ local function listing_ended(root, row, key, stage, now, announce, stream, lengt
   local id = redis.sha1hex(announce.seed .. table.concat(outcomes, '\n'))
   local event = announce.head .. '"photos":[' .. table.concat(photos, ',') .. '],"staged":' .. tally.done
     .. ',"failed":' .. tally.failed .. ',"cancelled":' .. tally.cancelled .. '},"id":"' .. id .. '"}'
-  redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'event', event)
+  emit(root, to, names[1], event, now)
 end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -166,9 +167,8 @@ class Upkeep:
         at_ms = await now_ms(self._services)
         since_ms = at_ms - self._reconcile_days * DAY_MS
         report = await reconciled(self._services, since_ms=since_ms, until_ms=FAR_MS, now_ms=at_ms, look_again=False)
-        await self._services.ledger.say(
-            reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
-        )
+        event = reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
+        await self._services.ledger.announce(str(json.loads(event)["id"]), event)
         level = logging.INFO if report.adds_up else logging.ERROR
         logger.log(level, "reconciled", extra={"adds_up": report.adds_up, "troubles": len(report.troubles)})
 

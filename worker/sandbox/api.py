@@ -35,7 +35,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer
     """An answer other than success."""
 
     def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
-        """`code` of the contract's table; `wait_s` in seconds of real time."""
+        """`code` of the contract's table; `wait_s` in seconds of the API's time."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -203,6 +203,7 @@ async def get_source(sandbox: Sandbox, request: Request) -> Response:
     asset = sandbox.books.assets.get(request.path_params["ingest_id"])
     if asset is None:
         raise Refusal("not_found", "no such ingest")
+    sandbox.books.tell_ingest(asset)
     return shapes.success(sandbox.config.readings, shapes.ingest(sandbox.books, asset))
 
 
@@ -268,6 +269,7 @@ async def get_generation(sandbox: Sandbox, request: Request) -> Response:
 
 def _job(sandbox: Sandbox, request: Request, job: Job, *, write: bool = False) -> Response:
     base = _base(request)
+    sandbox.books.tell(job)
     shown = shapes.job(sandbox.books, job, lambda name: sandbox.sign(base, name))
     return shapes.success(sandbox.config.readings, shown, write=write)
 

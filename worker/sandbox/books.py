@@ -33,6 +33,8 @@ class Asset:
     ready_ms: int
     failure: str | None
     content_type: str
+    #: When an answer first said that it was over.
+    seen_ms: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +54,9 @@ class Job:
     fails: bool
     alternate: bool
     parent: str | None = None
+    #: When an answer or a delivered webhook first told its end, and when the first delivery began.
+    seen_ms: int | None = None
+    notified_ms: int | None = None
     #: An approved result of the same source and settings was there already.
     cached: bool = False
     billed_twice: bool = False
@@ -235,6 +240,16 @@ class Books:
         asset = self._by_asset.get(asset_id)
         return asset if asset and asset.failure is None and asset.ready_ms <= self.now_ms() else None
 
+    def tell(self, job: Job) -> None:
+        """Note that the client is told of a job's state now."""
+        if job.seen_ms is None and (now := self.now_ms()) >= job.ends_ms:
+            job.seen_ms = now
+
+    def tell_ingest(self, asset: Asset) -> None:
+        """Note that the client is told of an ingest's state now."""
+        if asset.seen_ms is None and (now := self.now_ms()) >= asset.ready_ms:
+            asset.seen_ms = now
+
     def dice(self, *parts: str) -> random.Random:
         """Return a source of chance that is the same for the same seed and parts."""
         text = "|".join((str(self.config.seed), *parts))
@@ -245,9 +260,14 @@ class Books:
         now = self.now_ms()
         return {
             "now_ms": now,
+            "wall_ms": time.time() * 1000,
             "jobs": [asdict(job) | {"status": state_of(job, now)} for job in self.jobs.values()],
             "jobs_created": len(self.jobs),
             "assets": len(self.assets),
+            "ingests": [
+                {name: getattr(asset, name) for name in ("asset_id", "created_ms", "ready_ms", "seen_ms")}
+                for asset in self.assets.values()
+            ],
             "in_flight": self.in_flight(),
             "peak_in_flight": self.tally.peak_in_flight,
             "accepted": dict(self.tally.accepted),

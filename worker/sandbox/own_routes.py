@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -16,12 +16,16 @@ from worker.sandbox.config import Faults
 if TYPE_CHECKING:
     from worker.sandbox.api import Sandbox
 
+#: What may be changed while it runs; jobs and ingests that have begun keep their fate.
+CHANGEABLE: Final = ("ingest_min_s", "ingest_max_s", "job_min_s", "job_max_s", "url_life_s", "in_flight", "limits_off")
+
 
 def own_routes() -> list[Route]:
     """Return the routes below `/sandbox`, and the page."""
     return [
         Route("/sandbox/books", get_books),
         Route("/sandbox/faults", faults, methods=["GET", "POST"]),
+        Route("/sandbox/config", config, methods=["GET", "POST"]),
         Route("/sandbox/clock", clock, methods=["POST"]),
         Route("/", page),
     ]
@@ -44,6 +48,21 @@ async def faults(request: Request) -> Response:
             return JSONResponse({"problem": f"faults are: {known}"}, 422)
         sandbox.books.config = replace(sandbox.books.config, faults=sandbox.faults)
     return JSONResponse(asdict(sandbox.faults))
+
+
+async def config(request: Request) -> Response:
+    """Read or change how long ingests and jobs take from now on, and the cap of jobs in flight."""
+    sandbox: Sandbox = request.app.state.sandbox
+    if request.method == "POST":
+        try:
+            changes = await request.json()
+        except ValueError:
+            changes = None
+        if not isinstance(changes, dict) or set(changes) - set(CHANGEABLE):
+            return JSONResponse({"problem": f"only these may be changed: {', '.join(CHANGEABLE)}"}, 422)
+        sandbox.config = replace(sandbox.config, **changes)
+        sandbox.books.config = replace(sandbox.books.config, **changes)
+    return JSONResponse({name: getattr(sandbox.config, name) for name in CHANGEABLE})
 
 
 async def clock(request: Request) -> Response:

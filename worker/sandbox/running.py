@@ -35,6 +35,10 @@ class RunningSandbox:
         """Change faults while it runs."""
         self._post("faults", faults)
 
+    def configure(self, **changes: object) -> None:
+        """Change how long ingests and jobs take from now on, or the cap, while it runs."""
+        self._post("config", changes)
+
     def advance(self, seconds: float) -> None:
         """Let its clock jump ahead."""
         self._post("clock", {"advance_s": seconds})

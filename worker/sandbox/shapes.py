@@ -41,7 +41,7 @@ def success(readings: Readings, value: Mapping[str, Any], *, write: bool = False
 
 
 def error(readings: Readings, code: str, message: str, *, wait_s: float | None = None, html: bool = False) -> Response:
-    """Return a refusal; `wait_s`: how long to wait, in seconds of real time."""
+    """Return a refusal; `wait_s`: how long to wait, in seconds of the API's time."""
     status, retryable = ERRORS[code]
     if code == "in_flight_limit":
         status = readings.in_flight_status

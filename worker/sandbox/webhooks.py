@@ -72,7 +72,14 @@ class Webhooks:
                 job = self._sandbox.books.jobs[job_id]
                 if put_off or not self._put_off(job, base):
                     self._begin(job, base)
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._pause_s())
+
+    def _pause_s(self) -> float:
+        """Return how long nothing can be due: a delivery leaves when its job ends, not at the next tick."""
+        if not self._due:
+            return TICK_S
+        left_ms = (self._due[0][0] - self._sandbox.books.now_ms()) / self._sandbox.config.speed
+        return min(TICK_S, max(0.001, left_ms / 1000))
 
     def _put_off(self, job: Job, base: str) -> bool:
         """Let later deliveries come first, when that fault is on."""
@@ -101,8 +108,11 @@ class Webhooks:
             await self._send(job.webhook_url or "", forged, "somebody else's", "forged ")
         if sandbox.chance("webhooks_lost", sandbox.faults.webhooks_lost):
             return
+        if job.notified_ms is None:
+            job.notified_ms = sandbox.books.now_ms()
         for _ in range(2 if sandbox.chance("webhooks_doubled", sandbox.faults.webhooks_doubled) else 1):
-            await self._send(job.webhook_url or "", body, sandbox.config.webhook_secret)
+            if await self._send(job.webhook_url or "", body, sandbox.config.webhook_secret):
+                sandbox.books.tell(job)
 
     def _body(self, job: Job, base: str) -> bytes:
         sandbox = self._sandbox
@@ -112,7 +122,7 @@ class Webhooks:
         event = {"event_type": f"generation.{'completed' if state == 'succeeded' else 'failed'}"}
         return json.dumps(event | {name: shown[name] for name in names if shown[name] is not None}).encode()
 
-    async def _send(self, url: str, body: bytes, secret: str, kind: str = "") -> None:
+    async def _send(self, url: str, body: bytes, secret: str, kind: str = "") -> bool:
         assert self._session is not None, "nothing is sent outside of `delivering`"
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {"x-katalo-signature": signature, "Content-Type": "application/json"}
@@ -122,9 +132,10 @@ class Webhooks:
                 async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                     if response.status < 500:  # noqa: PLR2004
                         counted[f"{kind}{response.status}"] += 1
-                        return
+                        return response.ok
             except (aiohttp.ClientError, TimeoutError):
                 pass
             if tries < TRIES - 1:
                 await asyncio.sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**tries))
         counted[f"{kind}given up"] += 1
+        return False

@@ -58,7 +58,23 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-class _PublicResolver(AbstractResolver):
+def check_address(url: str, *, allow_private: bool) -> None:
+    """Hold a URL against what may be called. Raises Refused; a name's addresses are checked when it is resolved."""
+    parts = urlsplit(url)
+    if parts.scheme not in ({"http", "https"} if allow_private else {"https"}):
+        message = f"{parts.scheme or 'no scheme'} is not allowed, only https"
+        raise Refused(message)
+    host = parts.hostname or ""
+    try:
+        literal = str(ipaddress.ip_address(host))
+    except ValueError:
+        return
+    if not allow_private and not is_public(literal):
+        message = f"{host} is a private address"
+        raise Refused(message)
+
+
+class PublicResolver(AbstractResolver):
     """Gives only public addresses of a name, and none at all when any of them is not public."""
 
     def __init__(self) -> None:
@@ -67,6 +83,7 @@ class _PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        """Return the addresses of `host`. Raises Refused when one of them is not public, OSError when it has none."""
         found = await self._inner.resolve(host, port, family)
         if not all(is_public(entry["host"]) for entry in found):
             message = f"{host} has a private address"
@@ -74,6 +91,7 @@ class _PublicResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
+        """Close what resolves."""
         await self._inner.close()
 
 
@@ -110,7 +128,7 @@ class Web:
 
     async def _follow(self, url: str, longest_bytes: int) -> Answer:
         for _ in range(MAX_REDIRECTS + 1):
-            self._check(url)
+            check_address(url, allow_private=self._allow_private)
             async with self._open().get(url, allow_redirects=False) as response:
                 target = response.headers.get("Location")
                 if response.status in _REDIRECTS and target:
@@ -124,23 +142,9 @@ class Web:
         message = f"it redirects more than {MAX_REDIRECTS} times"
         raise Refused(message)
 
-    def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ({"http", "https"} if self._allow_private else {"https"}):
-            message = f"{parts.scheme or 'no scheme'} is not allowed, only https"
-            raise Refused(message)
-        host = parts.hostname or ""
-        try:
-            literal = str(ipaddress.ip_address(host))
-        except ValueError:
-            return
-        if not self._allow_private and not is_public(literal):
-            message = f"{host} is a private address"
-            raise Refused(message)
-
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            options: dict[str, Any] = {} if self._allow_private else {"resolver": _PublicResolver()}
+            options: dict[str, Any] = {} if self._allow_private else {"resolver": PublicResolver()}
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=64, **options),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._deadline_s),

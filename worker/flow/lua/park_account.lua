@@ -2,9 +2,10 @@
 -- a probe finds it mended. Said once, however many calls were refused at the time.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 reason; 3 until the first probe, ms; 4 the longest time between probes, ms;
---       5 the event (CloudEvent JSON), for the first time; 6 completion stream; 7 its length
+--       5 the event (CloudEvent JSON), for the first time; 6 where messages go (JSON, see emit.lua)
 -- RETURNS: 'parked' the first time, else 'still'
 -- include: clock
+-- include: emit
 local root, now = KEYS[1], clock(ARGV[1])
 local parking = root .. 'parking'
 local known = redis.call('HMGET', parking, 'state', 'pause_ms')
@@ -17,5 +18,5 @@ redis.call('HSET', root .. 'pauses', 'account', now + 2 * pause)
 redis.call('HINCRBY', root .. 'totals', 'refused:account', 1)
 if known[1] then return 'still' end
 redis.call('HSET', parking, 'since_ms', now)
-redis.call('XADD', ARGV[6], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[5])
+emit(root, cjson.decode(ARGV[6]), 'account', ARGV[5], now)
 return 'parked'

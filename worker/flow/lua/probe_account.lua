@@ -2,10 +2,12 @@
 -- refused in that time and the next probe is good too, the account has gone on, and says so once.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 '1' when the usage summary was read and forbids nothing; 3 reason, of a bad one that knows;
---       4 how long calls are tried, ms; 5 the event (CloudEvent JSON) of going on; 6 completion stream; 7 its length
+--       4 how long calls are tried, ms; 5 the event (CloudEvent JSON) of going on; 6 where messages go
+--       (JSON, see emit.lua)
 -- RETURNS: 'none' when it is not parked, 'parked', 'trial' or 'resumed'
 -- include: clock
 -- include: place
+-- include: emit
 local root, now = KEYS[1], clock(ARGV[1])
 local parking = root .. 'parking'
 local known = redis.call('HMGET', parking, 'state', 'pause_ms', 'next_ms')
@@ -25,5 +27,5 @@ if known[1] == 'parked' then
 end
 if now < tonumber(known[3]) then return 'trial' end
 redis.call('DEL', parking)
-redis.call('XADD', ARGV[6], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[5])
+emit(root, cjson.decode(ARGV[6]), 'account', ARGV[5], now)
 return 'resumed'

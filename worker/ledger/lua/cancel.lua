@@ -1,15 +1,16 @@
 -- Cancels photos. Before its create a photo is withdrawn, whoever works on it; afterwards its result is kept or dropped.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 'keep' or 'drop': what becomes of a result that is paid for; 3 completion stream;
---       4 its length; 5 retention of ended rows, ms; then three for each photo: key, when its order was accepted (ms)
---       or '', what to announce (JSON: event, announce) or ''
+-- ARGV: 1 pushed clock or ''; 2 'keep' or 'drop': what becomes of a result that is paid for; 3 where messages go
+--       (JSON, see emit.lua); 4 retention of ended rows, ms; then three for each photo: key, when its order was accepted
+--       (ms) or '', what to announce (JSON: event, announce) or ''
 -- RETURNS: for each photo two words: verdict (withdrawn | kept | dropped | uncertain | ended | unknown), stage or '';
 --       'changed': its order is another one by now, look again
 -- include: clock
 -- include: place
+-- include: emit
 -- include: ended
 -- include: park
-local root, now, answer = KEYS[1], clock(ARGV[1]), {}
+local root, now, answer, to = KEYS[1], clock(ARGV[1]), {}, cjson.decode(ARGV[3])
 local UNPAID = {accepted = true, ingesting = true, ingested = true, parked = true}
 
 local function cancel(key, accepted, ending)
@@ -35,12 +36,12 @@ local function cancel(key, accepted, ending)
   count(root, known[3], stage, -1)
   count(root, known[3], 'cancelled', 1)
   local told = cjson.decode(ending)
-  redis.call('XADD', ARGV[3], 'MAXLEN', '~', ARGV[4], '*', 'event', told.event)
-  listing_ended(root, row, key, 'cancelled', now, told.announce, ARGV[3], ARGV[4], ARGV[5])
+  emit(root, to, redis.call('HGET', row, 'listing_key'), told.event, now)
+  listing_ended(root, row, key, 'cancelled', now, told.announce, to, ARGV[4])
   return 'withdrawn', 'cancelled'
 end
 
-for i = 6, #ARGV, 3 do
+for i = 5, #ARGV, 3 do
   local verdict, stage = cancel(ARGV[i], ARGV[i + 1], ARGV[i + 2])
   answer[#answer + 1] = verdict
   answer[#answer + 1] = stage

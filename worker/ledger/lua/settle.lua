@@ -1,15 +1,17 @@
 -- Settles steps, each photo on its own: everything that follows from one, or nothing when the lease is not the caller's.
 -- A repeated call with the same token answers as the first did.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 completion stream; 3 its length; 4 retention of ended rows, ms;
---       5 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
---       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce, job, unspent, requeue)
+-- ARGV: 1 pushed clock or ''; 2 where messages go (JSON, see emit.lua); 3 retention of ended rows, ms;
+--       4 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
+--       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce, job, unspent,
+--       requeue)
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
 -- include: paused
 -- include: park
 -- include: revise
+-- include: emit
 -- include: ended
 -- include: learn
 -- include: called
@@ -17,13 +19,13 @@
 -- include: bought
 -- include: notice
 -- include: spend
-local root, now = KEYS[1], clock(ARGV[1])
+local root, now, to = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[2])
 
 -- Where the photo waits from now on.
 local function place(key, row, was, stage, partner, priority, step)
   if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
   if ENDED[stage] then
-    listing_ended(root, row, key, stage, now, step.announce, ARGV[2], ARGV[3], ARGV[4])
+    listing_ended(root, row, key, stage, now, step.announce, to, ARGV[3])
   elseif stage == 'ingested' and (step.requeue or (was ~= 'ingested' and was ~= 'creating')) then
     backlog_add(root, 'generation', priority, partner, key)
   elseif STEP_OF[stage] then
@@ -41,7 +43,7 @@ local function settle(key, token, step)
 
   redis.call('ZREM', root .. 'leases', key)
   redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[was], key)
-  call_is_over(root, STEP_OF[was], token, now, tonumber(ARGV[5]))
+  call_is_over(root, STEP_OF[was], token, now, tonumber(ARGV[4]))
   if #step.drop > 0 then redis.call('HDEL', row, unpack(step.drop)) end
   redis.call('HSET', row, 'stage', stage, 'token', '', 'settled', token, unpack(step.set))
   redis.call('HDEL', row, 'lost', 'opened')
@@ -64,7 +66,7 @@ local function settle(key, token, step)
   if step.release then redis.call('ZREM', root .. 'slots', key) end
   if step.adopt then redis.call('ZADD', root .. 'slots', 'NX', now, key) end
   for _, kind in ipairs(step.duration_kinds or {}) do learn(root, kind, step.duration) end
-  if step.event then redis.call('XADD', ARGV[2], 'MAXLEN', '~', ARGV[3], '*', 'event', step.event) end
+  if step.event then emit(root, to, redis.call('HGET', row, 'listing_key'), step.event, now) end
   if known[6] and (stage == 'ingested' or stage == 'accepted' or ENDED[stage]) then
     -- A changed request was waiting for this moment: no job of the old one is open, and none is begun any more.
     restart(root, key, now, stage, priority, partner, false, next_revision(row))
@@ -76,6 +78,6 @@ local function settle(key, token, step)
 end
 
 local answer = {}
-for i = 6, #ARGV, 3 do answer[#answer + 1] = settle(ARGV[i], ARGV[i + 1], cjson.decode(ARGV[i + 2])) end
+for i = 5, #ARGV, 3 do answer[#answer + 1] = settle(ARGV[i], ARGV[i + 1], cjson.decode(ARGV[i + 2])) end
 wake(root)
 return answer

@@ -3,6 +3,7 @@
 -- ARGV: 1 pushed clock or ''; 2 alive, ms; then three for each budget: route, count, window with guard (ms)
 -- RETURNS: JSON
 -- include: clock
+-- include: sinks
 -- include: in_force
 local root, now = KEYS[1], clock(ARGV[1])
 local function all(name)
@@ -26,4 +27,4 @@ return cjson.encode({now_ms = now, stages = all('stages'), partners = all('partn
   parking = all('parking'), capped = all('capped_why'), usage = redis.call('HGET', root .. 'usage', 'raw'),
   usage_ms = redis.call('HGET', root .. 'usage', 'usage_ms'),
   spend = all('spend:' .. string.format('%.0f', math.floor(now / 86400000))), paused = all('paused'),
-  paused_listings = redis.call('HLEN', root .. 'paused_listings')})
+  paused_listings = redis.call('HLEN', root .. 'paused_listings'), sinks = sinks_of(root)})

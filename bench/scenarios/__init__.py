@@ -1,0 +1,1 @@
+"""What is measured: one scenario a file. Each is a function of `Options` that gives `Findings`."""
