@@ -11,8 +11,12 @@ from config.accounts import DEFAULT, accounts_of
 if TYPE_CHECKING:
     from config.settings import Settings
 
-
 QUEUE: Final = "stagecrew"
+#: Where producers send `stagecrew.enqueue`.
+RECORDS_QUEUE: Final = "stagecrew.enqueue"
+#: Where a producer's Celery sends when it names no queue. What is not ours there is given back
+#: (`worker/dispatch/consumer.py`).
+PLAIN_QUEUE: Final = "celery"
 #: Threads of one worker at most: more of them would only wait for the same event loop.
 MOST_THREADS: Final = 1000
 
@@ -43,8 +47,13 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_default_queue": QUEUE,
         # Each account has a queue of its own: a worker gets no message of an account that it does not know, and takes
-        # turns between the others.
-        "task_queues": [_queue(name) for name in dict.fromkeys([QUEUE, *map(queue_of, accounts_of(settings))])],
+        # turns between the others. Records of other programs wait apart: however many there are, a step never waits
+        # behind them.
+        "task_queues": [
+            _queue(name)
+            for name in dict.fromkeys([QUEUE, *map(queue_of, accounts_of(settings)), RECORDS_QUEUE, PLAIN_QUEUE])
+        ],
+        "task_routes": {"stagecrew.enqueue": {"queue": RECORDS_QUEUE}},
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,
         # One message a thread: the dispatcher sends no more than the fleet has hands for.
@@ -57,6 +66,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_send_sent_event": False,
         # Flower asks the workers by remote control. Who reaches the broker could do as much anyway.
         "worker_enable_remote_control": True,
+        # Takes nothing from queues that others use too.
+        "worker_consumer": "worker.dispatch.consumer:CarefulConsumer",
         # Our own logging is set up once, for all processes alike.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -20,7 +20,16 @@ from config.caps import CapSettings
 from config.limits import Limit, LimitSettings
 from config.tree import Settings
 
-__all__ = ["Limit", "LimitSettings", "Settings", "SettingsError", "load_settings", "variable_of", "variables"]
+__all__ = [
+    "CapSettings",
+    "Limit",
+    "LimitSettings",
+    "Settings",
+    "SettingsError",
+    "load_settings",
+    "variable_of",
+    "variables",
+]
 
 
 class SettingsError(Exception):

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config.accounts import Origin
 from config.caps import CapSettings
+from config.intake import EnqueueFilesBelow, IntakeMaxBytes, IntakeTokens
 from config.limits import LimitSettings
 from config.partners import Weights
 from config.sinks import CompletionsSecret, CompletionsUrl, SinkAddress, signing_secrets, sink_addresses
@@ -182,6 +183,9 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = Field(
         default="auto", description="`json` a line an event, `pretty` for people; `auto`: pretty on a terminal."
     )
+    intake_tokens: IntakeTokens = None
+    intake_max_bytes: IntakeMaxBytes = 256 * 1024 * 1024
+    enqueue_files_below: EnqueueFilesBelow = None
     flower_auth: SecretStr | None = Field(
         default=None,
         description="`user:password` that Flower asks for; without it Flower listens on 127.0.0.1 only.",

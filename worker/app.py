@@ -12,7 +12,7 @@ from worker import logs
 from worker.dispatch.bootstep import ProcessStep
 
 settings = load_settings()
-app = Celery("stagecrew", include=["tasks.photo"])
+app = Celery("stagecrew", include=["tasks.photo", "tasks.enqueue"])
 app.config_from_object(celery_settings(settings))
 app.conf.stagecrew_settings = settings
 app.steps["worker"].add(ProcessStep)

@@ -22,6 +22,7 @@ The scripts get the root as their declared key and build the others from it: one
 | `cap` | hash | the lowered cap after a refusal | until it is back up |
 | `grants:<route>` | sorted set | tokens of the grants in the window (ms) | two windows |
 | `pauses`, `pace`, `totals` | hash | paused routes, paced reads, grants and refusals so far | lasting |
+| `intake` | hash | what came in over the network so far, by door | lasting |
 | `parking` | hash | why and since when the account is parked, and when it is probed | until it goes on |
 | `spend:<day>` | hash | jobs bought on a day (UTC), by the account and by partner | 400 days |
 | `bought:<day>` | hash | whose job a job is, by the day on which it became known | 62 days |

@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Final
 from config.accounts import DEFAULT, accounts_of, settings_for
 from config.rotation import LiveAccounts
 from worker.core.photo import StepName
+from worker.desks import Desks
+from worker.intake.outcome import Result
+from worker.intake.reception import Tally
 from worker.serving import Serving
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Process:
         self._stop = asyncio.Event()
         self._trouble: BaseException | None = None
         live, names = LiveAccounts(settings), list(accounts_of(settings))
+        self._desks = Desks(settings, live)
         # Flower and the logs name the account only where it says something.
         self._prefixes = {account: f"{account}:" if len(names) > 1 else "" for account in names}
         self._serving: Mapping[str, Serving] = {
@@ -95,6 +99,15 @@ class Process:
         outcome = asyncio.run_coroutine_threadsafe(serving.run(step, plain), self._loop).result()
         return {f"{prefix}{label}": became for label, became in outcome.items()}
 
+    def take_in(self, results: Sequence[Result]) -> Tally:
+        """Hand over the records of a message on the loop and wait for it. Raises RedisError: then nothing is sure."""
+        return asyncio.run_coroutine_threadsafe(self._take_in(results), self._loop).result()
+
+    async def _take_in(self, results: Sequence[Result]) -> Tally:
+        reception = self._desks.reception(door="celery")
+        await reception.take(results)
+        return await reception.close()
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
@@ -124,8 +137,9 @@ class Process:
             self._stop.set()
             await asyncio.gather(*lives, return_exceptions=True)
             raise next(one.trouble for one in serving if one.trouble is not None)
-        self._started.set()
-        await asyncio.gather(*lives)
+        async with self._desks.open():
+            self._started.set()
+            await asyncio.gather(*lives)
 
 
 def _labelled(

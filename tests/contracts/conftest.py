@@ -39,7 +39,7 @@ class Way:
         for number in numbers:
             name = f"{listing}-{number}"
             event = {"id": name, "type": "stagecrew.test.v1", "subject": listing, "data": {"é": "日本", **data}}
-            await self.ledger.announce(name, json.dumps(event), order=listing)
+            await self.ledger.announce(json.dumps(event), order=listing)
 
     @contextlib.asynccontextmanager
     async def pumping(self, name: str = "w") -> AsyncIterator[None]:

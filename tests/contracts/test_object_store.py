@@ -130,6 +130,7 @@ async def write(store: Store, photo_id: str = "p 1") -> Manifest:
         fingerprint="f1",
         revision=1,
         request={"source": "https://cdn.example.com/a.jpg?token=secret"},
+        reference="generation-key",
         source_sha256=None,
         job_id="gen_1",
         source_asset_id="src_1",

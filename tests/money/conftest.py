@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from config.settings import Settings, load_settings
+from tests.schemas import hold
 from worker.cli import app
 from worker.cli.doors import Doors
 from worker.core.photo import NewListing, NewPhoto, Stage, StepName
@@ -108,8 +109,10 @@ class Desk:
         return await asyncio.to_thread(self.sandbox.books)
 
     async def events(self, kind: str) -> list[dict[str, Any]]:
-        """Return the completion messages of a kind."""
+        """Return the completion messages of a kind; every one there is is held against its schema."""
         found = [json.loads(event) for _, event in await self.services.ledger.completions(count=10_000)]
+        for event in found:
+            hold(event)
         return [event for event in found if event["type"] == kind]
 
     async def stagecrew(self, *arguments: str, code: int = 0) -> str:

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from tests.redis.conftest import Account, Tell
 from tests.schemas import hold
 from worker.core.events import photo_cancelled, photo_failed, photo_staged, reconciliation_completed
+from worker.core.identity import generation_key
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.core.reconcile import Bought, Fate, Line, Report, reconcile
 from worker.core.request import canonical_request
@@ -67,7 +68,12 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
             folder = f"elm-street-12/{photo.photo_id}/{photo.fingerprint}"
             account.push(1_500)
             if photo.photo_id == "living-room":
-                known = replace(photo, job_id="job_01JXSRJOB", source_asset_id="src_01JXSRCABCDEFGHIJKL012345")
+                known = replace(
+                    photo,
+                    job_id="job_01JXSRJOB",
+                    source_asset_id="src_01JXSRCABCDEFGHIJKL012345",
+                    idempotency_key=generation_key("default", photo.listing_id, photo.photo_id, photo.fingerprint),
+                )
                 outputs = [OUTPUT | {"name": f"{folder}/primary.jpg"}]
                 event = photo_staged(known, outputs, f"{folder}/manifest.json")
                 await account.settle(photo, Stage.DONE, event=event)
@@ -82,7 +88,7 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
             await account.parking.probed(good=True)
         report = reconciled("elm-street-12", until_ms=account.clock_ms)
         news = reconciliation_completed("default", account.clock_ms, summary(report, until_ms=account.clock_ms))
-        await account.ledger.announce(json.loads(news)["id"], news)
+        await account.ledger.announce(news)
         events.extend(json.loads(event) for event in await account.events())
 
     tell(story)

@@ -20,7 +20,7 @@ def gateway(
         int | None, typer.Option(min=0, max=65535, help="Port; STAGECREW_GATEWAY_PORT (8080) unless given.")
     ] = None,
 ) -> None:
-    """Take in the API's webhooks, and answer /healthz, /readyz and /metrics, until SIGTERM or Ctrl-C."""
+    """Take in the API's webhooks and other programs' records (/v1, /docs), until SIGTERM or Ctrl-C."""
     settings = settings_of(context)
     from config.accounts import accounts_of  # noqa: PLC0415
     from worker import logs  # noqa: PLC0415 - `--help` must not wait for it
@@ -34,10 +34,17 @@ def gateway(
         complain(f"{which}: webhooks are answered 503 until there is one; jobs are read without them")
     elif settings.webhook_public_url is None:
         complain("no STAGECREW_WEBHOOK_PUBLIC_URL: only a default callback in the dashboard brings webhooks")
+    if settings.intake_tokens is None:
+        complain("no STAGECREW_INTAKE_TOKENS: records over HTTP are answered 403 until there is one")
     where = host or settings.gateway_host
     listening = settings.gateway_port if port is None else port
     try:
-        serve(settings, host=where, port=listening, ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/metrics"))
+        serve(
+            settings,
+            host=where,
+            port=listening,
+            ready=lambda url: say(f"gateway: {url}{ROUTE}, {url}/docs, {url}/metrics"),
+        )
     except OSError as error:
         why = error.strerror or error
         stop(f"the gateway can't listen on {where}:{listening}: {why}; choose another --host or --port")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from worker.core.identity import event_id
+from worker.core.identity import event_id, reference
 from worker.core.photo import Photo
 from worker.core.request import dumps
 
@@ -72,6 +72,13 @@ def listing_completed_parts(photo: Photo) -> dict[str, str]:
     return {"head": f'{dumps(head)[:-1]},"data":{dumps(data)[:-1]},', "seed": dumps([photo.account, photo.listing_id])}
 
 
+def reference_of(photo: Photo) -> str | None:
+    """Return the `reference` of the photo's job; None before it has one, and for a regeneration, which is sent none."""
+    if photo.idempotency_key is None or photo.regeneration:
+        return None
+    return reference(photo.idempotency_key)
+
+
 def timestamp(ms: int) -> str:
     """Return milliseconds since the epoch as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -111,6 +118,7 @@ def _photo_event(kind: str, photo: Photo, data: Mapping[str, Any], *more: str | 
                 "listing_id": photo.listing_id,
                 "photo_id": photo.photo_id,
                 "partner": photo.partner,
+                "reference": reference_of(photo),
                 "metadata": dict(photo.metadata),
                 "fingerprint": photo.fingerprint,
                 "revision": photo.revision,

@@ -3,6 +3,7 @@
 | route | part |
 |---|---|
 | `POST /webhooks/katalo`, `POST /webhooks/katalo/{account}` | `worker/gateway/webhooks.py` |
+| `/v1/...`, `GET /docs` | `worker/gateway/intake.py` |
 | `GET /healthz`, `GET /readyz` | `worker/gateway/health.py` |
 | `GET /metrics` | `worker/gateway/metrics.py` |
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 
 from config.rotation import LiveAccounts
-from worker.gateway import health, metrics, webhooks
+from worker.gateway import health, intake, metrics, webhooks
 from worker.gateway.state import Gateway
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def create_app(settings: Settings) -> Starlette:
         async with gateway.open():
             yield
 
-    parts = (webhooks, health, metrics)
+    parts = (webhooks, intake, health, metrics)
     app = Starlette(lifespan=lifespan, routes=[route for part in parts for route in part.routes(gateway)])
     # A redirect to the same path with or without a slash would lose the body of whoever does not follow it.
     app.router.redirect_slashes = False

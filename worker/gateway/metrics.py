@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 import worker
 from worker.ledger.inbox import Tally
+from worker.ledger.intake import IntakeCounters
 from worker.ledger.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Picture:
 
     snapshot: Snapshot
     tally: Tally
+    #: What came in over the network, by door and name (`worker/ledger/intake.py`).
+    intake: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,22 @@ def _samples(picture: Picture) -> Iterator[Sample]:
         said = "Webhooks so far, by what became of them."
         yield Sample("webhooks", said, number, {"outcome": outcome.value}, counts=True)
     yield Sample("webhooks_kept", "Webhooks whose job is not known here yet.", tally.kept)
+    yield from _intake(picture.intake)
     yield Sample("jobs_unheard", "Jobs read as over since the last webhook came.", tally.unheard)
+
+
+def _intake(counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    families = {
+        "listings": "Listings that came in over the network so far.",
+        "bad_records": "Records and photos that were refused so far.",
+        "hand_overs": "Requests and messages with records so far.",
+    }
+    for (door, name), number in counts.items():
+        if name in families:
+            yield Sample(f"intake_{name}", families[name], number, {"door": door}, counts=True)
+        else:
+            said = "Photos that came in over the network so far, by what became of them."
+            yield Sample("intake_photos", said, number, {"door": door, "outcome": name}, counts=True)
 
 
 def _money(snapshot: Snapshot) -> Iterator[Sample]:
@@ -150,4 +168,8 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 async def _picture(account: Account) -> Picture:
-    return Picture(snapshot=await account.ledger.snapshot(), tally=await account.inbox.tally())
+    return Picture(
+        snapshot=await account.ledger.snapshot(),
+        tally=await account.inbox.tally(),
+        intake=await IntakeCounters(account.scripts).totals(),
+    )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from worker.intake.outcome import shown
@@ -37,11 +37,14 @@ class BadSource(ValueError):  # noqa: N818 - named after what was found
         self.remedy = remedy
 
 
-def canonical_source(source: str, *, base: Path | None, local_files: bool = True) -> str:
+#: Which files a record may name: all, none (records from over the network), or those below a folder.
+LocalFiles: TypeAlias = bool | Path
+
+
+def canonical_source(source: str, *, base: Path | None, local_files: LocalFiles = True) -> str:
     """Return the canonical form of `source`; a relative path is one below `base`.
 
-    `base` None refuses relative paths; `local_files` False refuses every file (for records from over the network).
-    Raises BadSource.
+    `base` None refuses relative paths. Raises BadSource.
     """
     if not source.strip():
         raise BadSource("there is no source", _KINDS)
@@ -53,9 +56,14 @@ def canonical_source(source: str, *, base: Path | None, local_files: bool = True
         return _remote(source, scheme)
     if scheme != "file":
         raise BadSource(f"sources can't be read from {scheme}:", _KINDS)
-    if not local_files:
+    if local_files is False:
         raise BadSource("files of this machine can't be named here", "give an https:// address or an s3://bucket/key")
-    return _local(source, base, is_url=found is not None)
+    path = _local(source, base, is_url=found is not None)
+    if isinstance(local_files, Path) and not path.is_relative_to(os.path.abspath(local_files)):  # noqa: PTH100 - as in `_local`
+        raise BadSource(
+            f"files can be named below {local_files} only", "give one that is there, or an https:// address"
+        )
+    return path.as_uri()
 
 
 def _remote(source: str, scheme: str) -> str:
@@ -71,7 +79,7 @@ def _remote(source: str, scheme: str) -> str:
     return source
 
 
-def _local(source: str, base: Path | None, *, is_url: bool) -> str:
+def _local(source: str, base: Path | None, *, is_url: bool) -> Path:
     text = source
     if is_url:
         rest = source[len("file://") :]
@@ -86,4 +94,4 @@ def _local(source: str, base: Path | None, *, is_url: bool) -> str:
         if base is None:
             raise BadSource(f"the path {shown(source)} is relative", "give an absolute path, or an https:// address")
         text = os.path.join(base, text)  # noqa: PTH118 - keeps `text` as written, `abspath` below resolves it
-    return Path(os.path.abspath(text)).as_uri()  # noqa: PTH100 - by name only; `resolve` would ask the disk
+    return Path(os.path.abspath(text))  # noqa: PTH100 - by name only; `resolve` would ask the disk

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from worker.intake.addresses import LocalFiles
 from worker.intake.folder import FolderSettings, read_folder
 from worker.intake.outcome import BadRecord, Result
 from worker.intake.record import parse_listing
@@ -64,7 +65,9 @@ def read_records(
         yield _unreadable(str(path), f"it can't be read ({reason})", "give a file or folder that is there, or -")
 
 
-def read_json_lines(lines: IO[bytes], *, name: str, base: Path | None, local_files: bool = True) -> Iterator[Result]:
+def read_json_lines(
+    lines: IO[bytes], *, name: str, base: Path | None, local_files: LocalFiles = True
+) -> Iterator[Result]:
     """Yield the listing of each line; empty lines are passed over. Keeps one line at a time."""
     number = 0
     while line := lines.readline(MAX_LINE_BYTES):
@@ -78,26 +81,36 @@ def read_json_lines(lines: IO[bytes], *, name: str, base: Path | None, local_fil
             continue
         if number == 1:
             line = line.removeprefix(_BOM)
-        if line.strip():
-            found = _decoded(line, where, "each line is one whole JSON object, in UTF-8")
-            if isinstance(found, BadRecord):
-                yield found
-            else:
-                yield from parse_listing(found[0], where=where, base=base, local_files=local_files)
+        yield from read_line(line, where=where, base=base, local_files=local_files)
 
 
-def _read_whole(lines: IO[bytes], *, name: str, base: Path | None) -> Iterator[Result]:
-    data = lines.read(MAX_WHOLE_BYTES + 1).removeprefix(_BOM)
-    if len(data) > MAX_WHOLE_BYTES:
-        yield _unreadable(name, "it is too large to be read whole", "write it as JSON Lines (.jsonl)")
-        return
-    found = _decoded(data, name, "write one listing a line (JSON Lines), or a list of listings")
+def read_line(line: bytes, *, where: str, base: Path | None, local_files: LocalFiles = True) -> Iterator[Result]:
+    """Yield what one line of JSON Lines says; nothing when it is empty."""
+    if line.strip():
+        found = _decoded(line, where, "each line is one whole JSON object, in UTF-8")
+        if isinstance(found, BadRecord):
+            yield found
+        else:
+            yield from parse_listing(found[0], where=where, base=base, local_files=local_files)
+
+
+def read_document(data: bytes, *, name: str, base: Path | None, local_files: LocalFiles = True) -> Iterator[Result]:
+    """Yield what a whole JSON document says: one listing, or a list of listings."""
+    found = _decoded(data.removeprefix(_BOM), name, "write one listing a line (JSON Lines), or a list of listings")
     if isinstance(found, BadRecord):
         yield found
         return
     records = found[0] if isinstance(found[0], list) else [found[0]]
     for number, record in enumerate(records, 1):
-        yield from parse_listing(record, where=f"{name} record {number}", base=base)
+        yield from parse_listing(record, where=f"{name} record {number}", base=base, local_files=local_files)
+
+
+def _read_whole(lines: IO[bytes], *, name: str, base: Path | None) -> Iterator[Result]:
+    data = lines.read(MAX_WHOLE_BYTES + 1)
+    if len(data) > MAX_WHOLE_BYTES:
+        yield _unreadable(name, "it is too large to be read whole", "write it as JSON Lines (.jsonl)")
+        return
+    yield from read_document(data, name=name, base=base)
 
 
 def _is_json_lines(lines: IO[bytes]) -> bool:

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from config.accounts import DEFAULT
 from worker.core.photo import NewListing, NewPhoto
 from worker.core.request import CAPTURE_TYPE_ALIASES, MODES_WITHOUT_STYLE, Request, canonical_request
-from worker.intake.addresses import BadSource, canonical_source
+from worker.intake.addresses import BadSource, LocalFiles, canonical_source
 from worker.intake.outcome import BadRecord, ParsedListing, Result, shorten, shown
 from worker.katalo.checks import ROOM_FAMILIES, certain_refusal
 
@@ -144,7 +144,7 @@ def parse_listing(
     *,
     where: str,
     base: Path | None = None,
-    local_files: bool = True,
+    local_files: LocalFiles = True,
     places: Iterable[str] | None = None,
 ) -> list[Result]:
     """Return the listing of `record` with all its good photos, if it has any, and a BadRecord for each bad one.
@@ -188,7 +188,7 @@ def parse_listing(
 
 
 def _photo(
-    raw: object, where: str, listing_id: str, *, base: Path | None, local_files: bool, warnings: list[str]
+    raw: object, where: str, listing_id: str, *, base: Path | None, local_files: LocalFiles, warnings: list[str]
 ) -> NewPhoto | BadRecord:
     if not isinstance(raw, Mapping):
         remedy = 'write an object like {"photo_id": "...", "source": "..."}'

@@ -206,9 +206,9 @@ class Ledger:
         entries = await self._redis.xrange(self._destinations.stream, f"({after}" if after != "0" else "-", "+", count)
         return [(entry_id, fields["event"]) for entry_id, fields in entries]
 
-    async def announce(self, event_id: str, event: str, *, order: str = "account") -> bool:
-        """Send a message that no photo's end brings along, once; messages with the same `order` keep theirs."""
-        args: list[str | int] = [self.clock, self._destinations.wire(), event_id, order, event]
+    async def announce(self, event: str, *, order: str = "account") -> bool:
+        """Send a message that no photo's end brings along, once for its id; those with the same `order` keep theirs."""
+        args: list[str | int] = [self.clock, self._destinations.wire(), str(json.loads(event)["id"]), order, event]
         return bool(await self._scripts.call(_PACKAGE, "announce", args))
 
     async def prospect(self) -> Prospect:

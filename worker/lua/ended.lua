@@ -27,7 +27,7 @@ local function listing_ended(root, row, key, stage, now, announce, to, retention
       .. ',"fingerprint":' .. cjson.encode(outcome[3] or cjson.null) .. ',"regeneration":' .. (outcome[4] or 0) .. '}'
   end
   local id = redis.sha1hex(announce.seed .. table.concat(outcomes, '\n'))
-  local event = announce.head .. '"photos":[' .. table.concat(photos, ',') .. '],"staged":' .. tally.done
+  local event = announce.head .. '"metadata":' .. (redis.call('HGET', listing, 'metadata') or '{}') .. ',"photos":[' .. table.concat(photos, ',') .. '],"staged":' .. tally.done
     .. ',"failed":' .. tally.failed .. ',"cancelled":' .. tally.cancelled .. '},"id":"' .. id .. '"}'
   emit(root, to, names[1], event, now)
 end

@@ -34,6 +34,7 @@ local function notice_apply(root, now, key, news)
   redis.call('HDEL', row, 'body', 'sent_ms', 'opened', 'lost', 'attempt', 'polls', 'error_code', 'error_message')
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
+    note_stage(row, stage, now)
     count(root, partner, was, -1)
     count(root, partner, stage, 1)
   end

@@ -21,6 +21,7 @@ local function park(root, key, now, note)
   local shown = held.by ~= '' and 'by ' .. held.by .. (held.note ~= '' and ': ' or '') or ''
   redis.call('HSET', row, 'stage', 'parked', 'stage_since_ms', now, 'parked_for', cjson.encode(held),
     'error_code', held.why, 'error_message', shown .. held.note)
+  note_stage(row, 'parked', now)
   redis.call('HDEL', row, 'pause', 'attempt', 'polls')
   count(root, known[3], known[1], -1)
   count(root, known[3], 'parked', 1)
@@ -41,6 +42,7 @@ local function unpark(root, key, now, why)
   if known[1] ~= 'parked' or not held or held.why ~= why then return nil end
   unplace(root, key, 'parked', known[2], known[3])
   redis.call('HSET', row, 'stage', held.from, 'stage_since_ms', now)
+  note_stage(row, held.from, now)
   redis.call('HDEL', row, 'parked_for', 'error_code', 'error_message')
   count(root, known[3], 'parked', -1)
   count(root, known[3], held.from, 1)

@@ -3,7 +3,7 @@
 local WORKING = {'ingest_id', 'source_asset_id', 'source_sha256', 'job_id', 'idempotency_key', 'body', 'sent_ms',
   'created_ms', 'read_ms', 'receipt_written', 'outputs', 'rereads', 'error_code', 'error_message', 'attempt', 'polls',
   'lost', 'next_order', 'next_fingerprint', 'ingest_try', 'restored', 'resume', 'regeneration', 'parent_job_id',
-  'cancel', 'pause', 'parked_for', 'spent_day'}
+  'cancel', 'pause', 'parked_for', 'spent_day', 'history'}
 
 local function reopen(root, row)
   local listing = root .. 'l:' .. redis.call('HGET', row, 'listing_key')

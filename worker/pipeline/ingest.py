@@ -43,7 +43,7 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
             await point_to(services.store, newest, accepted_ms=photo.accepted_ms)
             return already_staged(photo, newest)
         if earlier is not None:
-            return already_paid(earlier.job_id, earlier.source_asset_id)
+            return already_paid(earlier)
     try:
         if services.source_mode == "url" and services.sources.is_public_https(photo.request.source):
             return await _by_url(services, photo)

@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from worker.core.decide import fail_paid
-from worker.core.events import timestamp
+from worker.core.events import reference_of, timestamp
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
 from worker.pipeline.trouble import from_elsewhere
@@ -43,6 +43,7 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
         revision=photo.revision,
         request=json.loads(photo.request.canonical_json()),
         source_sha256=photo.source_sha256,
+        reference=reference_of(photo),
         job_id=photo.job_id or "",
         source_asset_id=photo.source_asset_id,
         images=[(output["role"], image) for output, image in zip(urls, images, strict=True)],

@@ -41,7 +41,7 @@ async def earlier_regeneration(services: Services, photo: Photo) -> Step | None:
     if isinstance(earlier, Manifest):
         await point_to(services.store, earlier, accepted_ms=photo.accepted_ms)
         return already_staged(photo, earlier)
-    return None if earlier is None else already_paid(earlier.job_id, earlier.source_asset_id)
+    return None if earlier is None else already_paid(earlier)
 
 
 async def what_the_first_knows(services: Services, photo: Photo) -> dict[str, str]:

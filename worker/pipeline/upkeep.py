@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -168,7 +167,7 @@ class Upkeep:
         since_ms = at_ms - self._reconcile_days * DAY_MS
         report = await reconciled(self._services, since_ms=since_ms, until_ms=FAR_MS, now_ms=at_ms, look_again=False)
         event = reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
-        await self._services.ledger.announce(str(json.loads(event)["id"]), event)
+        await self._services.ledger.announce(event)
         level = logging.INFO if report.adds_up else logging.ERROR
         logger.log(level, "reconciled", extra={"adds_up": report.adds_up, "troubles": len(report.troubles)})
 
@@ -196,15 +195,16 @@ def summary(report: Report, *, until_ms: int) -> dict[str, Any]:
         "until": timestamp(until_ms),
         "adds_up": report.adds_up,
         "kinds": {
-            kind.value: {"count": amount.lines, "amount_usd": str(amount.usd)} for kind, amount in report.kinds.items()
+            kind.value: {"count": amount.lines, "amount_usd": f"{amount.usd:f}"}
+            for kind, amount in report.kinds.items()
         },
         "partners": {
-            name: {"bills": amount.lines, "amount_usd": str(amount.usd), "without_amount": amount.unpriced}
+            name: {"bills": amount.lines, "amount_usd": f"{amount.usd:f}", "without_amount": amount.unpriced}
             for name, amount in report.partners.items()
         },
         "total": {
             "bills": report.total.lines,
-            "amount_usd": str(report.total.usd),
+            "amount_usd": f"{report.total.usd:f}",
             "without_amount": report.total.unpriced,
         },
     }

@@ -21,6 +21,7 @@ Fingerprint = Annotated[
     str, Field(pattern="^[0-9a-f]{32}$", description="Digest of what was asked for: another request, another one.")
 ]
 Count = Annotated[int, Field(ge=0)]
+Money = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$", description="US dollars, as decimal text.")]
 
 
 class _Model(BaseModel):
@@ -53,6 +54,9 @@ class PhotoData(_Model):
     listing_id: ListingId
     photo_id: PhotoId
     partner: Partner
+    reference: str | None = Field(
+        description="The job's `reference` at the API; null when none was created, and for a regeneration."
+    )
     metadata: dict[str, str] = Field(description="Your own, of the listing and the photo together.")
     fingerprint: Fingerprint
     revision: int = Field(ge=1, description="Grows with each changed request for the photo.")
@@ -98,6 +102,7 @@ class ListingData(_Model):
     account: Account
     listing_id: ListingId
     partner: Partner
+    metadata: dict[str, str] = Field(description="Your own, of the listing.")
     photos: list[EndedPhoto] = Field(min_length=1)
     staged: Count
     failed: Count
@@ -121,14 +126,14 @@ class KindOfBill(_Model):
     """What the billing ledger and the fleet's own books say of each other, by kind of finding."""
 
     count: Count
-    amount_usd: str = Field(description="Decimal, as text.")
+    amount_usd: Money
 
 
 class Bills(_Model):
     """Bills and what they come to."""
 
     bills: Count
-    amount_usd: str = Field(description="Decimal, as text.")
+    amount_usd: Money
     without_amount: int = Field(ge=0, description="Bills that name no amount.")
 
 

@@ -63,6 +63,8 @@ class Manifest(_Kept):
     """`manifest.json`: a photo is staged, with these outputs. Times are RFC 3339 in UTC."""
 
     partner: str
+    #: The `reference` of the job, by which it is found at the API.
+    reference: str | None = None
     request: dict[str, Any]
     source_sha256: str | None = None
     outputs: tuple[StoredOutput, ...]
@@ -162,6 +164,7 @@ async def write_outputs(
     metadata: Mapping[str, str],
     regeneration: int = 0,
     parent_job_id: str | None = None,
+    reference: str | None = None,
 ) -> Manifest:
     """Write every image (role, image), then the manifest; return it. Raises StoreError: then there is no manifest."""
     folder = photo_folder(listing_id, photo_id, fingerprint, regeneration)
@@ -190,6 +193,7 @@ async def write_outputs(
         revision=revision,
         request=shown,
         source_sha256=source_sha256,
+        reference=reference,
         job_id=job_id,
         source_asset_id=source_asset_id,
         regeneration=regeneration,

@@ -64,7 +64,7 @@ def test_each_account_has_a_queue_and_threads_of_its_own(tmp_path: Path) -> None
     environ = {"STAGECREW_ACCOUNTS_FILE": str(accounts), "STAGECREW_HANDS": "9"}
     found = celery_settings(load_settings(environ))
     routed = {queue.name: (queue.exchange.name, queue.routing_key) for queue in found["task_queues"]}
-    names = ("stagecrew", "stagecrew-north", "stagecrew-south")
+    names = ("stagecrew", "stagecrew-north", "stagecrew-south", "stagecrew.enqueue", "celery")
     assert routed == {name: (name, name) for name in names}, "no queue gets another's messages"
     assert [queue_of(name) for name in ("default", "north")] == ["stagecrew", "stagecrew-north"]
     assert found["worker_concurrency"] == 18

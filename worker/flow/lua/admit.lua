@@ -50,6 +50,7 @@ local function admit(key, token, cap, intent, stage, budgets)
   end
   if stage ~= '' and known[2] ~= stage then
     redis.call('HSET', row, 'stage', stage, 'stage_since_ms', now)
+    note_stage(row, stage, now)
     redis.call('ZREM', root .. 'remaking', key)
     count(root, known[3], known[2], -1)
     count(root, known[3], stage, 1)

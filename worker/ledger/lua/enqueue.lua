@@ -34,6 +34,7 @@ local function enqueue(key, photo_id, order, fingerprint)
     -- Wanted after all. A job that was paid for and dropped is read again.
     if known[8] then
       redis.call('HSET', row, 'accepted_ms', now)
+      redis.call('HDEL', row, 'history')
       read_again(root, key, now, stage, known[5], known[4])
       return 'accepted', 'generating'
     end

@@ -14,6 +14,7 @@ local known = redis.call('HMGET', row, 'stage', 'partner', 'job_id', 'idempotenc
 if known[1] ~= 'uncertain' and known[3] == ARGV[3] then return {'resolved', known[1]} end
 if known[1] ~= 'uncertain' then return {'not_uncertain', known[1] or 'unknown'} end
 redis.call('HSET', row, 'stage', 'generating', 'stage_since_ms', now, 'token', '', 'job_id', ARGV[3])
+note_stage(row, 'generating', now)
 redis.call('HSETNX', row, 'created_ms', now)
 redis.call('HDEL', row, 'body', 'sent_ms', 'spent_day', 'error_code', 'error_message', 'attempt', 'polls', 'lost')
 redis.call('ZREM', root .. 'held:uncertain', key)

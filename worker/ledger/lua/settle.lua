@@ -51,6 +51,7 @@ local function settle(key, token, step)
   if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
+    note_stage(row, stage, now)
     if was == 'ingested' then redis.call('ZREM', root .. 'remaking', key) end
     redis.call('HDEL', row, 'attempt')
     if not step.poll then redis.call('HDEL', row, 'polls') end
