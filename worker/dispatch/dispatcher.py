@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 import worker
 from worker.core.photo import StepName
-from worker.flow.dispatching import Dispatched, Follow, Orders
+from worker.flow.dispatching import FULL_BATCH, Dispatched, Follow, Orders
 
 if TYPE_CHECKING:
     from worker.services import Account
@@ -117,12 +117,12 @@ def gathering_s(at_work: int) -> float:
 
 
 def batches(photos: Sequence[Dispatched], workers: int) -> list[tuple[StepName, list[Dispatched]]]:
-    """Return the photos as messages: by step, spread over the live workers, at most `MAX_BATCH` in one."""
+    """Return the photos as messages: by step, spread over the live workers once there are enough for all."""
     by_step: dict[StepName, list[Dispatched]] = defaultdict(list)
     for photo in photos:
         by_step[photo.step].append(photo)
     messages = []
     for step, some in by_step.items():
-        size = min(MAX_BATCH, math.ceil(len(some) / max(1, workers)))
+        size = min(MAX_BATCH, max(FULL_BATCH, math.ceil(len(some) / max(1, workers))))
         messages += [(step, some[i : i + size]) for i in range(0, len(some), size)]
     return messages

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from worker.core.cadence import PRESSED
 from worker.core.photo import StepName
 from worker.core.routes import Route
 from worker.flow.cadence import Cadence
@@ -15,6 +16,9 @@ from worker.lua import Scripts
 
 #: A leader that does not look again within this time has died, in ms.
 LEADER_MS: Final = 3_000
+#: Photos that fill a message, and how long steps that hold nothing up wait for as many, in ms of the API's time.
+FULL_BATCH: Final = 8
+PATIENCE_MS: Final = 200
 #: After a refusal for jobs in flight the lowered cap grows by one in each of these, in ms of the API's time.
 PROBE_MS: Final = 10_000
 
@@ -87,6 +91,9 @@ class Dispatching:
             "lease_ms": lease_ms,
             "alive_ms": ALIVE_MS,
             "cap": limits.in_flight,
+            "pressed": PRESSED,
+            "batch": FULL_BATCH,
+            "patience_ms": int(PATIENCE_MS / speed),
             "probe_ms": int(PROBE_MS / speed),
             "ageing_ms": ageing_ms,
             "grows": 0 if Route.INGEST_READS in limits.fixed else limits.budgets[Route.GENERATION_READS].count,

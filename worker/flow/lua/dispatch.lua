@@ -1,7 +1,8 @@
 -- What may be done now: leases the photos whose time has come and for which budgets, slots and hands are free.
 -- Only the leader's call does anything; leading is a lease that the same call takes or renews.
 -- KEYS: 1 the account's root
--- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, probe_ms, look_ahead,
+-- ARGV: 1 pushed clock or ''; 2 worker; 3 settings (JSON: leader_ms, lease_ms, alive_ms, cap, pressed, batch,
+--       patience_ms, probe_ms, look_ahead,
 --       ageing_ms, grows (most of the route that grows, 0: none), weights {partner: turns}, budgets {step: [[route,
 --       count, window_ms, pace]]}; pace: ms from one call to the next, 0: as they come); 4 caps (JSON) or '' for none
 -- RETURNS: 'follow', ms | 'lead', ms until the next look, live workers, photos at work, then for each photo sent:
@@ -17,6 +18,7 @@
 -- include: capped
 -- include: in_force
 -- include: grow
+-- include: patience
 -- include: paused
 local root, now, set = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[3])
 local leader = redis.call('GET', root .. 'leader')
@@ -62,8 +64,14 @@ local function look_again(step)
   end
 end
 
-local function due(step, free)
+-- `patient`: nothing is held up if the step's photos gather first.
+local function due(step, free, patient)
   local place = root .. 'due:' .. step
+  local wait = patient and due_patience(place, now, set) or 0
+  if wait > 0 then
+    sleep = math.min(sleep, wait)
+    return free
+  end
   if free > 0 then
     for _, key in ipairs(redis.call('ZRANGEBYSCORE', place, '-inf', now, 'LIMIT', 0, free)) do
       redis.call('ZREM', place, key)
@@ -97,9 +105,15 @@ local function may_go(partner)
   return not is_capped(root, partner) and not is_paused(root, partner)
 end
 
-local function backlog(kind, step, free)
+local function backlog(kind, step, free, patient)
   end_rests(root, kind, now, may_go)
   local sent = 0
+  local wait = patient and free > 0 and turn_patience(root, kind, free, now, set) or 0
+  if wait > 0 then
+    sleep = math.min(sleep, wait)
+    return sent
+  end
+  if free > 0 then redis.call('HSET', root .. 'turns:' .. kind, 'given_ms', now) end
   while sent < free do
     local key = next_turn(root, kind, now, set.ageing_ms, set.weights, may_go)
     if not key then return sent end
@@ -110,22 +124,30 @@ local function backlog(kind, step, free)
   return sent
 end
 
-for _, step in ipairs({'announce', 'store_outputs'}) do due(step, room(step)) end
+local cap = slots_cap(root, now, cap_in_force(root, set.cap), set.probe_ms)
+local used, ahead = redis.call('ZCARD', root .. 'slots'), ahead_now(root)
+local busy = used + ahead >= 2 * set.batch
+-- Photos wait for slots that are in use: what frees or fills one is not kept waiting.
+local pressed = ahead > 0 and used >= set.pressed * cap
+for _, step in ipairs({'announce', 'store_outputs'}) do due(step, room(step), busy) end
 ripen('generation', 'create_generation')
-local slots = slots_free(root, slots_cap(root, now, cap_in_force(root, set.cap), set.probe_ms))
+local slots = slots_free(root, cap)
 local creates = due('create_generation', room('create_generation'))
-slots = slots - backlog('generation', 'create_generation', math.min(creates, slots))
+-- A grant that waits is a grant that is lost.
+local plenty = creates >= set.batch
+slots = slots - backlog('generation', 'create_generation', math.min(creates, slots), busy and plenty and not pressed)
 local reads = room('poll_generation')
-pace_take(root, set.budgets.poll_generation, reads - due('poll_generation', reads), now)
-due('poll_ingest', room('poll_ingest'))
+pace_take(root, set.budgets.poll_generation, reads - due('poll_generation', reads, busy and not pressed), now)
+due('poll_ingest', room('poll_ingest'), busy)
 if set.grows > 0 then
   -- Slots and creates are free, nothing is ready for them, and what could be waits for a read.
   local starving = slots > 0 and creates > 0 and waits_longer('poll_ingest')
   grow(root, now, set.budgets.poll_ingest[1], starving, set.grows)
 end
 ripen('source', 'ingest_source')
-local ahead = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
-backlog('source', 'ingest_source', math.min(due('ingest_source', room('ingest_source')), ahead))
+local wanted = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
+local sources = due('ingest_source', room('ingest_source'))
+backlog('source', 'ingest_source', math.min(sources, wanted), busy and sources >= set.batch)
 answer[2] = math.max(5, math.ceil(sleep))
 answer[4] = redis.call('ZCARD', root .. 'leases')
 return answer
