@@ -27,8 +27,10 @@ logger = logging.getLogger(__name__)
 #: Sends batches to the broker: (step, [(key, token, label), ...]). Blocks; raises when the broker does not take it.
 Publish = Callable[[StepName, Sequence[tuple[str, str, str]]], None]
 
-#: Photos in one message at most: more would let one slow photo keep a thread from many.
-MAX_BATCH: Final = 16
+#: Photos in one message at most, since more would let one slow photo keep a thread from many; and at least, before
+#: they are spread over the workers.
+MAX_BATCH: Final = FULL_BATCH
+LEAST_SPREAD: Final = 8
 #: Steps gather for so long for each photo at work, and for so long at most, in seconds.
 GATHERING_S: Final = 0.002
 MOST_GATHERING_S: Final = 0.1
@@ -123,6 +125,6 @@ def batches(photos: Sequence[Dispatched], workers: int) -> list[tuple[StepName, 
         by_step[photo.step].append(photo)
     messages = []
     for step, some in by_step.items():
-        size = min(MAX_BATCH, max(FULL_BATCH, math.ceil(len(some) / max(1, workers))))
+        size = min(MAX_BATCH, max(LEAST_SPREAD, math.ceil(len(some) / max(1, workers))))
         messages += [(step, some[i : i + size]) for i in range(0, len(some), size)]
     return messages

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from worker.core.photo import Photo, Stage
 from worker.flow.limits import Budget, Limits
+from worker.gathering import Gathering
 from worker.lua import Scripts
-from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.flow.lua"
 

@@ -37,7 +37,7 @@ NEXT_INGEST_READ_MS: Final = 2_000
 #: With so few photos on their way the budget is theirs, and each is read this soon.
 FEW_PHOTOS: Final = 10
 SOON_INGEST_READ_MS: Final = 1_000
-CALL_MS: Final = 2_000
+CALL_MS: Final = 3_000
 
 
 class Cadence:

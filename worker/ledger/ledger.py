@@ -20,12 +20,12 @@ from worker.core.request import dumps
 from worker.core.step import Ending, Step
 from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.flow.outlook import Prospect, Prospects
+from worker.gathering import Gathering
 from worker.ledger.outbox import Destinations, Outbox
 from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
 from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
 from worker.lua import Scripts
-from worker.lua.gathering import Gathering
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from worker.storage.errors import SourceError, StoreError, without_query
+from worker.storage.folder import Disk
 from worker.storage.images import looks_like, sniff
 from worker.storage.store import read_s3
 from worker.storage.web import Interrupted, Refused, TooLarge, Web
@@ -37,6 +37,7 @@ class SourceReader:
         """`max_bytes`: a larger source is refused."""
         self._web = Web(allow_private_hosts=allow_private_hosts, deadline_s=DEADLINE_S)
         self._max_bytes = max_bytes
+        self._disk = Disk()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -51,7 +52,7 @@ class SourceReader:
         elif scheme == "s3":
             data = await self._from_s3(source, shown)
         else:
-            data = await asyncio.to_thread(self._from_file, source)
+            data = await self._disk.run(lambda: self._from_file(source))
         if len(data) > self._max_bytes:
             raise _too_large(shown, self._max_bytes)
         kind = sniff(data)

@@ -21,7 +21,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from worker.core.identity import digest
 from worker.storage.errors import StoreError
-from worker.storage.folder import read_whole, write_whole
+from worker.storage.folder import Disk, read_whole, write_whole
 
 #: One request to the store, and all tries of it, in seconds; obstore retries passing troubles within them.
 REQUEST_S: Final = 60
@@ -70,13 +70,14 @@ class Store:
         self._where = where
         self._remedy = remedy
         self._folder = folder
+        self._disk = Disk()
 
     async def put(self, name: str, data: bytes, *, media_type: str) -> None:
         """Write an object, whole or not at all. Raises StoreError."""
         if self._folder is not None:
             # A folder keeps no media types; everywhere else browsers and CDNs go by them.
             path = self._folder / name
-            await self._do("write", name, lambda _: asyncio.to_thread(write_whole, path, data))
+            await self._do("write", name, lambda _: self._disk.run(lambda: write_whole(path, data)))
             return
         attributes = {"Content-Type": media_type}
         await self._do("write", name, lambda path: obstore.put_async(self._inner, path, data, attributes=attributes))
@@ -85,7 +86,9 @@ class Store:
         """Return an object, or None when there is none. Raises StoreError."""
         try:
             if self._folder is not None:
-                return await asyncio.to_thread(read_whole, self._folder / name)
+                path = self._folder / name
+                found_here: bytes | None = await self._disk.run(lambda: read_whole(path))
+                return found_here
             found = await obstore.get_async(self._inner, self._prefix + name)
             return bytes(await found.bytes_async())
         except (NotFoundError, FileNotFoundError):
