@@ -18,6 +18,8 @@ from config.celeryconfig import PLAIN_QUEUE
 logger = logging.getLogger(__name__)
 
 _PREFIX: Final = "stagecrew."
+#: Events of tasks are published together, in seconds.
+EVENTS_S: Final = 0.25
 
 
 class CarefulConsumer(Consumer):
@@ -26,6 +28,21 @@ class CarefulConsumer(Consumer):
     #: Celery's own, which its types leave out.
     strategies: dict[str, Any]
     task_consumer: Any
+
+    hub: Any
+    event_dispatcher: Any
+    _flush_is_due = False
+
+    def on_send_event_buffered(self) -> Any:
+        """Publish what Flower shows a few times a second: at each turn of the loop it would cost as much as a task."""
+        if self.hub and not self._flush_is_due:
+            self._flush_is_due = True
+            self.hub.call_later(EVENTS_S, self._publish_events)
+
+    def _publish_events(self) -> None:
+        self._flush_is_due = False
+        if self.event_dispatcher:
+            self.event_dispatcher.flush()
 
     def update_strategies(self) -> None:
         """Know only the fleet's tasks: Celery's own, such as a chord's, may be another application's here."""

@@ -44,8 +44,12 @@ def was_never_sent(error: Exception) -> bool:
     return isinstance(error, _NO_CONNECTION)
 
 
-async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
-    """Yield `body` piece by piece."""
+def in_pieces(body: bytes) -> bytes | AsyncIterator[bytes]:
+    """Return `body` as it is, or piece by piece when it is large."""
+    return body if len(body) <= PIECE_BYTES else _pieces(body)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), PIECE_BYTES):
         yield body[start : start + PIECE_BYTES]
 

@@ -88,7 +88,7 @@ def test_a_refusal_stays_one_even_if_its_reason_breaks_off(serve) -> None:
 def test_a_silent_server_is_left_at_the_deadline(serve, silence) -> None:
     async def run() -> None:
         async with serve(silence) as seen:
-            error, upload = await over_http(seen.address, CREATE, CALLS[4][0], call_s=0.05, upload_s=0.05)
+            error, upload = await over_http(seen.address, CREATE, CALLS[4][0], call_s=0.5, upload_s=0.5)
         assert isinstance(error, OutcomeUnknown)
         assert isinstance(upload, OutcomeUnknown)
         assert len(seen.requests) == 2
