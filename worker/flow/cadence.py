@@ -57,6 +57,8 @@ class Cadence:
         """Return the durations of a kind. Raises `redis.exceptions.RedisError`."""
         read_s, durations = self._kept.get(kind, (float("-inf"), Durations()))
         if time.monotonic() - read_s > KEPT_S:
+            # Whoever asks meanwhile goes by what was known: a batch asks once, not once a photo.
+            self._kept[kind] = (time.monotonic(), durations)
             found = await self._redis.hgetall(f"{self._root}durations:{kind}")
             durations = Durations.of({int(bucket): int(weight) for bucket, weight in found.items() if bucket != "n"})
             self._kept[kind] = (time.monotonic(), durations)
@@ -118,6 +120,7 @@ class Cadence:
         """Return the limits in force: the settings', corrected by what the API reports and what was learnt."""
         read_s, limits = self._in_force
         if time.monotonic() - read_s > KEPT_S:
+            self._in_force = (time.monotonic(), limits)
             limits = corrected(self._limits, await self._redis.hgetall(f"{self._root}limits"))
             self._in_force = (time.monotonic(), limits)
         return limits

@@ -17,8 +17,8 @@ from worker.lua import Scripts
 #: A leader that does not look again within this time has died, in ms.
 LEADER_MS: Final = 3_000
 #: Photos that fill a message, and how long steps that hold nothing up wait for as many, in ms of the API's time.
-FULL_BATCH: Final = 16
-PATIENCE_MS: Final = 400
+FULL_BATCH: Final = 32
+PATIENCE_MS: Final = 800
 #: After a refusal for jobs in flight the lowered cap grows by one in each of these, in ms of the API's time.
 PROBE_MS: Final = 10_000
 
