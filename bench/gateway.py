@@ -163,10 +163,13 @@ def serving(environ: dict[str, str], core: int) -> Iterator[tuple[str, int]]:
         os.sched_setaffinity(0, ours)
     assert process.stdout is not None
     try:
-        line = process.stdout.readline().decode()
-        if not line.startswith("gateway: "):
-            message = f"the gateway did not start: {line}"
-            raise RuntimeError(message)
+        said: list[str] = []
+        # What it warns of comes before its address.
+        while not (line := process.stdout.readline().decode()).startswith("gateway: "):
+            if not line:
+                message = f"the gateway did not start: {''.join(said)}"
+                raise RuntimeError(message)
+            said.append(line)
         yield line.split()[1].rstrip(",").removesuffix(ROUTE), process.pid
     finally:
         stop(process, within_s=15)

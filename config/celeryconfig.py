@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu import Exchange, Queue
 
 from config.accounts import DEFAULT, accounts_of
+from config.sinks import SinkKind
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -15,7 +16,8 @@ QUEUE: Final = "stagecrew"
 #: Where producers send `stagecrew.enqueue`.
 RECORDS_QUEUE: Final = "stagecrew.enqueue"
 #: Where a producer's Celery sends when it names no queue. What is not ours there is given back
-#: (`worker/dispatch/consumer.py`).
+#: (`worker/dispatch/consumer.py`), behind what came later; so where a sink of ours puts its messages there, nothing is
+#: taken from it.
 PLAIN_QUEUE: Final = "celery"
 #: Threads of one worker at most: more of them would only wait for the same event loop.
 MOST_THREADS: Final = 1000
@@ -24,6 +26,13 @@ MOST_THREADS: Final = 1000
 def queue_of(account: str) -> str:
     """Return the queue of an account's messages; `default` has the one that everything else goes to as well."""
     return QUEUE if account == DEFAULT else f"{QUEUE}-{account}"
+
+
+def _queues(settings: Settings) -> list[str]:
+    """Return the queues that a worker takes messages from."""
+    names = [QUEUE, *map(queue_of, accounts_of(settings)), RECORDS_QUEUE]
+    theirs = {sink.queue for sink in settings.sinks if sink.kind is SinkKind.CELERY}
+    return list(dict.fromkeys(names if PLAIN_QUEUE in theirs else [*names, PLAIN_QUEUE]))
 
 
 def _queue(name: str) -> Queue:
@@ -49,10 +58,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # Each account has a queue of its own: a worker gets no message of an account that it does not know, and takes
         # turns between the others. Records of other programs wait apart: however many there are, a step never waits
         # behind them.
-        "task_queues": [
-            _queue(name)
-            for name in dict.fromkeys([QUEUE, *map(queue_of, accounts_of(settings)), RECORDS_QUEUE, PLAIN_QUEUE])
-        ],
+        "task_queues": [_queue(name) for name in _queues(settings)],
         "task_routes": {"stagecrew.enqueue": {"queue": RECORDS_QUEUE}},
         # Early acks: on Redis a late ack does not save a message either, and repeats what runs long.
         "task_acks_late": False,

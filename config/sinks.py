@@ -18,8 +18,9 @@ from urllib.parse import SplitResult, parse_qs, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, SecretStr, ValidationInfo
 
-#: Celery's queue of our own workers: they know no tasks of others and would drop such a message.
-OUR_QUEUE: Final = "stagecrew"
+#: Celery's queues of our own workers (`config/celeryconfig.py`: `stagecrew`, `stagecrew.enqueue`, `stagecrew-ACCOUNT`):
+#: they know no tasks of others and would drop such a message.
+OUR_QUEUES: Final = re.compile(r"stagecrew(?:[.-].*)?")
 #: Celery's default queue, which a worker of the user's serves unless told otherwise.
 THEIR_QUEUE: Final = "celery"
 
@@ -227,8 +228,8 @@ def _celery(parts: SplitResult) -> SinkAddress:
     if not _TASK.fullmatch(task) or parts.path.strip("/"):
         message = "a task is written by its name: celery://billing.photo_staged, with ?queue=QUEUE where it has one"
         raise ValueError(message)
-    if queue == OUR_QUEUE:
-        message = f"the queue {OUR_QUEUE} is our own workers': they would drop {task}; name its workers' queue"
+    if OUR_QUEUES.fullmatch(queue):
+        message = f"queues like {queue} are our own workers': they would drop {task}; name its workers' queue"
         raise ValueError(message)
     return SinkAddress(kind=SinkKind.CELERY, name=parts.fragment or f"celery-{task}"[:80], target=task, queue=queue)
 

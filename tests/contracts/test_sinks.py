@@ -121,7 +121,7 @@ def test_a_sink_says_whether_it_can_be_reached(way: Tell, kind: str) -> None:
     ],
 )
 def test_what_is_refused_for_good_becomes_a_dead_letter_and_the_rest_goes_on(
-    way: Tell, kind: str, refusal: dict[str, Any]
+    way: Tell, kind: str, refusal: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(way: Way) -> None:
         for listing in ("one", "two"):
@@ -138,6 +138,9 @@ def test_what_is_refused_for_good_becomes_a_dead_letter_and_the_rest_goes_on(
         assert (await way.view()).dead == 1
 
     way(kind, story)
+    [told] = [record for record in caplog.records if record.getMessage() == "message given up"]
+    assert vars(told)["message_id"] == "one-1"
+    assert "event" not in vars(told), "it would stand where the log says what happened"
 
 
 def test_another_process_goes_on_when_one_ends(way: Tell) -> None:

@@ -120,6 +120,7 @@ def test_a_body_without_any_record_is_refused(served: Served, content: bytes) ->
             continue
         answer = served.client.post("/v1/listings", content=content, headers={"Content-Type": media_type})
         assert (answer.status_code, answer.json()["listings"]) == (422, 0)
+        assert [bad["problem"] for bad in answer.json()["bad_records"]] == ["there is no record in it"]
 
 
 @pytest.mark.parametrize(

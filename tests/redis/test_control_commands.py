@@ -125,7 +125,7 @@ def test_a_photo_that_is_not_staged_or_not_known_is_said_to_be_that(stagecrew, s
     result = stagecrew("regenerate", "L/p0", "nobody/p")
     assert result.exit_code == 1
     assert "1 photo left alone: not staged" in result.stdout
-    assert "nobody/p: neither the ledger nor the store knows" in result.stderr
+    assert "nobody/p: neither the ledger nor the store knows such a listing or photo" in result.stderr
 
 
 def test_a_photo_that_only_the_store_knows_is_regenerated(stagecrew, settings, tmp_path) -> None:

@@ -269,3 +269,22 @@ def test_rows_and_listings_expire_only_after_their_end(tell: Tell) -> None:
         assert [await account.redis.pttl(key) for key in rows] == [-1, -1]
 
     tell(story)
+
+
+def test_a_listing_that_had_ended_is_kept_while_a_new_photo_of_it_is_open(tell: Tell) -> None:
+    """Else it would be forgotten under a photo that waits long, and be completed without the others."""
+
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 1)
+        [sent] = await account.dispatch()
+        await account.settle(await account.take(sent), Stage.DONE)
+        [listing] = [key for key in await account.redis.keys("*") if ":l:" in key]
+        assert await account.redis.pttl(listing) > 0
+        await account.enqueue("a", 2)
+        assert await account.redis.pttl(listing) == -1
+        [sent] = await account.dispatch()
+        await account.settle(await account.take(sent), Stage.DONE)
+        assert await account.redis.pttl(listing) > 0
+
+    tell(story)

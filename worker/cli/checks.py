@@ -154,7 +154,13 @@ def outboxes(snapshot: Snapshot) -> list[Finding]:
                 found.append(bad(part, f"{waiting} wait, and it is not in the settings", remedy))
             continue
         if sink.times_down:
-            found.append(bad(part, f"down, {waiting} wait: {sink.reason}", "it is tried again at least once an hour"))
+            found.append(
+                bad(
+                    part,
+                    f"down, {waiting} wait: {sink.reason}",
+                    "it is tried again within a minute, or when it asked for",
+                )
+            )
         elif sink.failing:
             text = f"{count(sink.failing, 'listing')} waiting to be tried again: {sink.reason}"
             found.append(note(part, text, "see the receiver's log"))

@@ -83,7 +83,7 @@ def regenerate(
         return answers, unknown
 
     answers, unknown = steer(context, account, work)
-    where = "neither the ledger nor the store knows"
+    where = "neither the ledger nor the store knows such a listing or photo"
     tell(answers, _MEANING, unknown, where=where, as_json=as_json)
     if not answers and not as_json:
         say("no photo to make another picture of")

@@ -119,7 +119,7 @@ def tell(
     *,
     as_json: bool,
     lines: Sequence[str] = (),
-    where: str = "the ledger knows",
+    where: str = "the ledger knows no such listing or photo",
 ) -> None:
     """Print what became of photos, by verdict.
 
@@ -137,7 +137,7 @@ def tell(
             for line in shown(some):
                 say(line)
     for name in unknown:
-        complain(harmless(f"{name}: {where} no such listing or photo"))
+        complain(harmless(f"{name}: {where}"))
 
 
 def _names(answers: Iterable[Any]) -> Iterable[str]:

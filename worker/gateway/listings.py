@@ -46,6 +46,13 @@ MOST_BODIES: Final = 8
 _BOM: Final = b"\xef\xbb\xbf"
 _SPLIT: Final = f"send it as JSON Lines ({LINES}), one listing a line, large listings as several"
 
+_NO_RECORD: Final = BadRecord(
+    where="the body",
+    field="",
+    problem="there is no record in it",
+    remedy="send one record, a list of them, or JSON Lines",
+)
+
 
 class Intake:
     """Takes bodies in, a few at a time."""
@@ -74,6 +81,8 @@ class Intake:
         reception = self._begin()
         try:
             await (self._lines(request, reception) if by_lines else self._document(request, reception))
+            if not (reception.tally.listings or reception.tally.bad):
+                reception.tally.note_bad(_NO_RECORD)
             tally = await reception.close()
         except Refusal as refusal:
             refusal.extra |= _so_far(reception.tally)

@@ -106,6 +106,19 @@ def _samples(picture: Picture) -> Iterator[Sample]:
     yield Sample("webhooks_kept", "Webhooks whose job is not known here yet.", tally.kept)
     yield from _intake(picture.intake)
     yield Sample("jobs_unheard", "Jobs read as over since the last webhook came.", tally.unheard)
+    yield from _sinks(snapshot)
+
+
+def _sinks(snapshot: Snapshot) -> Iterator[Sample]:
+    for sink in snapshot.sinks:
+        labels = {"sink": sink.name}
+        yield Sample("sink_waiting", "Messages that a sink has not taken yet.", sink.waiting, labels)
+        oldest_s = sink.oldest_ms / 1000
+        yield Sample("sink_oldest_seconds", "How long the oldest of them has been waiting.", oldest_s, labels)
+        yield Sample("sink_dead_letters", "Messages that were given up and wait for a replay.", sink.dead, labels)
+        yield Sample("sink_down", "1 while a sink can't be reached.", int(sink.times_down > 0), labels)
+        yield Sample("sink_delivered", "Messages delivered so far.", sink.delivered_total, labels, counts=True)
+        yield Sample("sink_given_up", "Messages given up so far.", sink.dead_total, labels, counts=True)
 
 
 def _intake(counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:

@@ -30,10 +30,6 @@ class Outlook(StrEnum):
     HELD = "held"  #: failed or held: nothing would change without `replay`
 
 
-#: What a job would be bought for.
-BOUGHT: Final = frozenset({Outlook.NEW, Outlook.CHANGED})
-
-
 async def outlook(services: Services, listings: Sequence[NewListing]) -> Counter[Outlook]:
     """Return how many photos of these listings would be what. Raises RedisError, StoreError."""
     photos = [(listing.listing_id, photo) for listing in listings for photo in listing.photos]

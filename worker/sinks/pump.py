@@ -160,7 +160,8 @@ class Pump:
             await self._outbox.release(self._sink.name, self._name)
 
     def _about(self, letter: Letter) -> dict[str, str]:
-        return {"sink": self._sink.name, "event": letter.event_id, "type": letter.event_type}
+        # Not `event`: that is what the log's own line says.
+        return {"sink": self._sink.name, "message_id": letter.event_id, "type": letter.event_type}
 
     def _warn(self, what: str, error: Exception) -> None:
         logger.warning(what, extra={"sink": self._sink.name, "reason": type(error).__name__})

@@ -10,7 +10,7 @@ from celery import Celery
 from celery.app.defaults import DEFAULTS
 from kombu.transport.redis import Channel
 
-from config.celeryconfig import celery_settings, queue_of
+from config.celeryconfig import PLAIN_QUEUE, celery_settings, queue_of
 from config.settings import load_settings
 
 FLOWER = Path(__file__).parents[3] / "config" / "flowerconfig.py"
@@ -70,3 +70,14 @@ def test_each_account_has_a_queue_and_threads_of_its_own(tmp_path: Path) -> None
     assert found["worker_concurrency"] == 18
     many = load_settings(environ | {"STAGECREW_HANDS": "900"})
     assert celery_settings(many)["worker_concurrency"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("sinks", "taken"),
+    [("", True), ("celery://theirs.done?queue=others", True), ("https://a.example celery://theirs.done", False)],
+)
+def test_workers_take_nothing_from_a_queue_that_a_sink_fills(sinks: str, taken: bool) -> None:
+    """They would give each message back behind later ones, and its listing's order would be lost."""
+    environ = {"STAGECREW_COMPLETIONS_URL": sinks, "STAGECREW_COMPLETIONS_SECRET": "a-secret-of-enough-characters"}
+    found = celery_settings(load_settings(environ))
+    assert (PLAIN_QUEUE in [queue.name for queue in found["task_queues"]]) is taken

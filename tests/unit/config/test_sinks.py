@@ -102,6 +102,8 @@ def test_several_are_separated_by_blanks_or_commas(between: str) -> None:
         ("celery://", "celery://billing.photo_staged"),
         ("celery://a/b", "celery://billing.photo_staged"),
         ("celery://a?queue=stagecrew", "name its workers' queue"),
+        ("celery://a?queue=stagecrew.enqueue", "name its workers' queue"),
+        ("celery://a?queue=stagecrew-north", "name its workers' queue"),
     ],
 )
 def test_a_wrong_one_is_told_with_its_remedy(url: str, said: str) -> None:

@@ -10,8 +10,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from tests.unit.gateway.conftest import Door, Open, completed
+from worker.core.delivery import Settlement, Word
 from worker.core.photo import NewListing, NewPhoto
 from worker.core.request import canonical_request
 from worker.katalo.accounting import usage_of
@@ -112,6 +113,32 @@ def test_webhooks_are_counted_by_outcome_from_zero_on(door: Door) -> None:
         "kept": 1, "duplicate": 1, "refused": 1,
     }  # fmt: skip
     assert scrape(door)["stagecrew_webhooks_kept"][labels()] == 1
+
+
+def test_a_sink_shows_what_waits_for_it_from_zero_on(gateway: Open, redis_url: str) -> None:
+    sinks = {"STAGECREW_COMPLETIONS_URL": "celery://theirs.done#crm"}
+    door, crm = gateway(**sinks), labels(sink="crm")
+    names = [
+        f"stagecrew_sink_{name}" for name in ("waiting", "dead_letters", "down", "delivered_total", "given_up_total")
+    ]
+    found = scrape(door)
+    assert [found[name] for name in names] == [{crm: 0}] * 5
+
+    async def deliver() -> None:
+        """Of four messages one is delivered, one is given up, at one the sink is found down, and one waits."""
+        async with open_account(load_settings({"STAGECREW_REDIS_URL": redis_url, **sinks})) as account:
+            outbox = account.ledger.outbox
+            for number in range(4):
+                await account.ledger.announce(f'{{"id":"{number}","type":"t"}}', order=f"listing {number}")
+            claim = await outbox.claim("crm", "pump", lease_ms=5_000, room=3, busy=())
+            words = (Word.DELIVERED, Word.DEAD, Word.DOWN)
+            settled = [Settlement(word=word, wait_ms=60_000, reason="r") for word in words]
+            assert await outbox.settle("crm", list(zip(claim.letters, settled, strict=True))) == 3
+
+    asyncio.run(deliver())
+    found = scrape(door)
+    assert [found[name][crm] for name in names] == [2, 1, 1, 1, 1]
+    assert found["stagecrew_sink_oldest_seconds"][crm] >= 0
 
 
 def test_every_name_follows_prometheus_conventions(door: Door, settings: Settings) -> None:

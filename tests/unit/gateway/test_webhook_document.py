@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.gateway.conftest import Door
+from tests.unit.gateway.conftest import Open
 from worker.gateway.webhooks import LOG_S, MAX_BYTES
 from worker.ledger.inbox import KEPT_MS, MAX_KEPT, SILENT_AFTER, Outcome
 
@@ -20,7 +20,8 @@ def test_every_outcome_is_explained_and_no_other() -> None:
     assert set(re.findall(r"`(\w+)`", first_cells)) == {outcome.value for outcome in Outcome}
 
 
-def test_metrics_that_are_named_are_given(door: Door) -> None:
+def test_metrics_that_are_named_are_given(gateway: Open) -> None:
+    door = gateway(STAGECREW_COMPLETIONS_URL="celery://theirs.done")
     given = {
         sample.name
         for family in text_string_to_metric_families(door.http.get("/metrics").text)

@@ -3,7 +3,6 @@
 -- KEYS: 1 the account's root
 -- ARGV: for each limit: route or 'in_flight', count, window with guard (ms; 0 for in_flight)
 -- RETURNS: the names of the limits that changed
--- include: clock
 -- include: place
 local root, changed, told = KEYS[1], {}, {}
 for i = 1, #ARGV, 3 do

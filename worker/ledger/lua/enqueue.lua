@@ -69,6 +69,8 @@ local function place_fresh()
     redis.call('HSET', listing, unpack(names))
   end
   redis.call('HINCRBY', listing, 'open', #fresh)
+  -- A listing that had ended was to be forgotten; now it waits for an end again.
+  redis.call('PERSIST', listing)
   count(root, partner, 'accepted', #fresh)
   ring_join(root, 'source', priority, partner)
   if pause then for _, photo in ipairs(fresh) do park(root, photo[1], now, pause) end end

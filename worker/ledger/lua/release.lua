@@ -2,7 +2,6 @@
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 'account' or 'partner:<name>'
 -- RETURNS: 'resumed' | 'not_paused'
--- include: clock
 -- include: place
 local root = KEYS[1]
 local ended = redis.call('HDEL', root .. 'paused', ARGV[2])
