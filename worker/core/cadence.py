@@ -17,7 +17,7 @@ from worker.core.durations import Durations
 PRESSED: Final = 0.8
 #: The share of running jobs that may end between two reads when slots are not pressed: a few reads a job, and more for
 #: the few jobs whose listings somebody may be waiting for.
-GENTLE_SHARE: Final = 0.4
+GENTLE_SHARE: Final = 0.5
 FEW_SHARE: Final = 0.1
 FEW_JOBS: Final = 10
 #: With slots pressed a share is never larger than this, however small the read budget, and never smaller: what

@@ -30,7 +30,7 @@ Publish = Callable[[StepName, Sequence[tuple[str, str, str]]], None]
 #: Photos in one message at most, since more would let one slow photo keep a thread from many; and at least, before
 #: they are spread over the workers.
 MAX_BATCH: Final = FULL_BATCH
-LEAST_SPREAD: Final = 8
+LEAST_SPREAD: Final = 16
 #: Steps gather for so long for each photo at work, and for so long at most, in seconds.
 GATHERING_S: Final = 0.002
 MOST_GATHERING_S: Final = 0.1
