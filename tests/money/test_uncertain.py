@@ -88,6 +88,30 @@ def test_after_a_409_to_our_own_body_the_original_is_found(tell: Tell) -> None:
     tell(story)
 
 
+def test_two_photos_never_go_on_with_one_job(tell: Tell) -> None:
+    """Two searches, or the fleet and a person, may have found the same job for them."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 2)
+        await desk.rounds(2, only=CREATE)
+        await desk.faults(errors_500=1.0)
+        await desk.rounds(1, only=CREATE)
+        await desk.push(DAY_MS)
+        await desk.rounds(1)
+        assert (await desk.services.ledger.snapshot()).stages == {Stage.UNCERTAIN: 2}
+        first, second = [view.key for view in await desk.services.ledger.listing("house")]
+        uncertain = desk.services.account.uncertain
+        assert await uncertain.resolve(first, "gen_1")
+        assert await uncertain.resolve(first, "gen_1"), "said again, it is so"
+        assert not await uncertain.resolve(second, "gen_1")
+        assert await uncertain.one(first) is None
+        meant = await uncertain.one(second)
+        assert meant is not None
+        assert meant.label == "house/photo-1"
+
+    tell(story)
+
+
 async def original(desk: Desk, *, reference: bool, key: str | None = None) -> str:
     """Create a job of the photo's source as somebody else would; return its id."""
     from worker.core.identity import generation_key
