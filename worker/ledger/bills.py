@@ -38,6 +38,11 @@ class Bills:
         found: str | None = await self._redis.hget(self._key(walk), _CURSOR)
         return found or None
 
+    async def has_all(self, walk: str, events: Sequence[BillingEvent]) -> bool:
+        """Say whether every one of these lines is kept already."""
+        fields = [f"{_LINE}{_name(event)}" for event in events]
+        return not fields or None not in await self._redis.hmget(self._key(walk), fields)
+
     async def keep(self, walk: str, events: Sequence[BillingEvent], cursor: str | None) -> None:
         """Keep a page's lines and the next position together; no cursor: the walk is at its end."""
         fields = {f"{_LINE}{_name(event)}": _text(event) for event in events}
