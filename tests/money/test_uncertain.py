@@ -8,7 +8,7 @@ import httpx
 
 from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell, webhook
 from worker.core.photo import Stage, StepName
-from worker.pipeline.uncertain import look_for_jobs
+from worker.pipeline.uncertain import MOST_CANDIDATES, look_for_jobs
 
 CREATE = {StepName.INGEST_SOURCE, StepName.POLL_INGEST, StepName.CREATE_GENERATION}
 
@@ -203,6 +203,40 @@ def test_a_regeneration_whose_answer_was_lost_is_found_among_the_bills_of_its_so
         }
 
     tell(story)
+
+
+def test_a_job_that_the_api_denies_does_not_end_the_search(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        [job] = (await desk.books())["jobs"]
+        await desk.services.account.inbox.take(webhook("gen_0_denied", job["asset_id"]))
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+
+    tell(story)
+
+
+def test_a_job_that_names_no_reference_is_not_taken_from_among_too_many(tell: Tell) -> None:
+    """Of a regeneration, whose body names none; not every one of them was read, so another may be the one."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 1)
+        await desk.until({Stage.DONE: 1})
+        await desk.stagecrew("regenerate", "house/photo-0", "--yes")
+        await desk.faults(lost_responses=1.0)
+        await desk.rounds(1, only=CREATE)
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        job = (await desk.books())["jobs"][-1]
+        for other in [job["job_id"], *(f"zzz_{number}" for number in range(MOST_CANDIDATES))]:
+            await desk.services.account.inbox.take(webhook(other, job["asset_id"]))
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).unclear == 1
+
+    tell(story, sandbox={"billing_delay_s": 30 * 86_400})
 
 
 def test_its_job_is_found_among_webhooks_that_nobody_could_place(tell: Tell) -> None:
