@@ -196,6 +196,19 @@ def test_the_price_is_what_was_billed_last_unless_the_settings_say_it(tell: Tell
     tell(story, sandbox={"prices": {"generation": "0.75", "regenerate": "2.00"}})
 
 
+def test_jobs_of_strangers_are_remembered_for_a_time_that_new_ones_do_not_prolong(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        bills, redis = desk.services.account.bills, desk.services.account.redis
+        await bills.note_strangers(["gen_1"])
+        assert await redis.pttl("sc1:{default}:billing:strangers") > 60 * DAY_MS
+        await redis.pexpire("sc1:{default}:billing:strangers", DAY_MS)
+        await bills.note_strangers(["gen_2"])
+        assert await redis.pttl("sc1:{default}:billing:strangers") <= DAY_MS
+        assert await bills.strangers(["gen_1", "gen_2", "gen_3"]) == {"gen_1", "gen_2"}
+
+    tell(story)
+
+
 def test_an_api_that_does_not_answer_is_told_as_it_is(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         await desk.push(DAY_MS)

@@ -83,7 +83,8 @@ class Bills:
         """Remember jobs that the store knows nothing of."""
         if job_ids:
             await self._redis.hset(self._key("strangers"), mapping=dict.fromkeys(job_ids, "1"))
-            await self._redis.pexpire(self._key("strangers"), STRANGERS_MS)
+            # From the first on: strangers that come every day would keep it, and let it grow, for ever.
+            await self._redis.pexpire(self._key("strangers"), STRANGERS_MS, nx=True)
 
     def _key(self, walk: str) -> str:
         return f"{self._root}billing:{walk}"
