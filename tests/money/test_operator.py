@@ -79,6 +79,17 @@ def test_a_dry_run_says_how_many_are_new_changed_or_staged_and_what_they_would_c
     tell(story)
 
 
+def test_a_photo_that_was_withdrawn_is_as_good_as_new(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        file = records(desk, ("house", 2, "modern"))
+        await desk.stagecrew("enqueue", file)
+        await desk.stagecrew("cancel", "house/photo-0")
+        found = await desk.asked("enqueue", "--dry-run", "--json", file)
+        assert (found["photos"]["new"], found["photos"]["on_its_way"], found["jobs"]) == (1, 1, 1)
+
+    tell(story)
+
+
 def test_a_price_in_the_settings_needs_no_bill(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         found = await desk.asked("enqueue", "--dry-run", "--json", records(desk, ("house", 3, "modern")))
