@@ -31,7 +31,7 @@ The scripts get the root as their declared key and build the others from it: one
 | `usage` | hash | the usage summary as last read, and what had been bought by then | until the next |
 | `duties` | hash | who does which part of the upkeep, and when it is due again | lasting |
 | `billing:<walk>` | hash | lines of the billing ledger that a walk has read, its position | 3 days after a page |
-| `billing:strangers` | hash | billed jobs that no receipt in the store names | 62 days after the last |
+| `billing:strangers` | hash | billed jobs that no receipt in the store names | 62 days after the first |
 | `prices` | hash | the last price seen of each usage type (USD) | lasting |
 | `remaking` | sorted set | photos that wait for another picture, since when (ms) | lasting |
 | `paused` | hash | the account's and partners' pauses by people: since when, why, by whom | until resumed |

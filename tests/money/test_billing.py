@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -47,34 +48,63 @@ def test_every_line_is_read_once_whatever_the_order_of_the_ledger(tell: Tell, re
     tell(story, sandbox={"readings": READINGS[reading], "limits": LIMITS})
 
 
+class Dropping:
+    """A client whose process ends after the first page."""
+
+    def __init__(self, katalo: Any) -> None:
+        self._katalo, self._reads = katalo, 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._katalo, name)
+
+    async def billing(self, cursor: str | None = None) -> object:
+        self._reads += 1
+        if self._reads == 2:
+            raise KeyboardInterrupt
+        return await self._katalo.billing(cursor)
+
+
+async def break_off(desk: Desk, *, since_ms: int) -> None:
+    """Walk to the second page, and no further."""
+    katalo = desk.services.katalo
+    desk.services.katalo = Dropping(katalo)  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        await walk(desk.services, since_ms=since_ms)
+    desk.services.katalo = katalo
+
+
 def test_a_walk_that_broke_off_goes_on_at_its_page(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         await staged(desk)
         before = (await desk.books())["accepted"].get("billing", 0)
-        reads = 0
-        katalo = desk.services.katalo
-        whole = katalo.billing
-
-        class Dropping:
-            """A client whose process ends after the first page."""
-
-            def __getattr__(self, name: str) -> object:
-                return getattr(katalo, name)
-
-            async def billing(self, cursor: str | None = None) -> object:
-                nonlocal reads
-                reads += 1
-                if reads == 2:
-                    raise KeyboardInterrupt
-                return await whole(cursor)
-
-        desk.services.katalo = Dropping()  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
-            await walk(desk.services, since_ms=desk.clock_ms - DAY_MS)
-        desk.services.katalo = katalo
+        await break_off(desk, since_ms=desk.clock_ms - DAY_MS)
         lines = await walk(desk.services, since_ms=desk.clock_ms - DAY_MS)
         assert len(lines) == PHOTOS
         assert (await desk.books())["accepted"]["billing"] - before == 3, "three pages, each read once"
+
+    tell(story, sandbox={"limits": LIMITS})
+
+
+@pytest.mark.parametrize("reading", ["newer", "older"])
+def test_what_was_billed_since_a_walk_broke_off_is_read_too_whatever_the_order(tell: Tell, reading: str) -> None:
+    async def story(desk: Desk) -> None:
+        await staged(desk, 120)
+        since_ms = desk.clock_ms - DAY_MS
+        await break_off(desk, since_ms=since_ms)
+        await desk.enqueue("flat", 3)
+        await desk.until({Stage.DONE: 123})
+        assert len(await walk(desk.services, since_ms=since_ms)) == 123
+
+    tell(story, sandbox={"readings": READINGS[reading], "limits": LIMITS})
+
+
+def test_a_walk_from_an_earlier_hour_misses_nothing_where_one_from_a_later_hour_broke_off(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.push(DAY_MS - desk.clock_ms % DAY_MS)
+        midnight_ms = desk.clock_ms
+        await staged(desk, 120)
+        await break_off(desk, since_ms=desk.clock_ms)
+        assert len(await walk(desk.services, since_ms=midnight_ms)) == 120
 
     tell(story, sandbox={"limits": LIMITS})
 
@@ -164,6 +194,19 @@ def test_the_price_is_what_was_billed_last_unless_the_settings_say_it(tell: Tell
         assert await price_of_a_job(desk.services) == Decimal("0.60")
 
     tell(story, sandbox={"prices": {"generation": "0.75", "regenerate": "2.00"}})
+
+
+def test_jobs_of_strangers_are_remembered_for_a_time_that_new_ones_do_not_prolong(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        bills, redis = desk.services.account.bills, desk.services.account.redis
+        await bills.note_strangers(["gen_1"])
+        assert await redis.pttl("sc1:{default}:billing:strangers") > 60 * DAY_MS
+        await redis.pexpire("sc1:{default}:billing:strangers", DAY_MS)
+        await bills.note_strangers(["gen_2"])
+        assert await redis.pttl("sc1:{default}:billing:strangers") <= DAY_MS
+        assert await bills.strangers(["gen_1", "gen_2", "gen_3"]) == {"gen_1", "gen_2"}
+
+    tell(story)
 
 
 def test_an_api_that_does_not_answer_is_told_as_it_is(tell: Tell) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from tests.money.conftest import DAY_MS, Desk, Tell, webhook
+from worker.core.events import LISTING_COMPLETED
 from worker.core.photo import Stage
 
 
@@ -78,6 +79,17 @@ def test_a_dry_run_says_how_many_are_new_changed_or_staged_and_what_they_would_c
     tell(story)
 
 
+def test_a_photo_that_was_withdrawn_is_as_good_as_new(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        file = records(desk, ("house", 2, "modern"))
+        await desk.stagecrew("enqueue", file)
+        await desk.stagecrew("cancel", "house/photo-0")
+        found = await desk.asked("enqueue", "--dry-run", "--json", file)
+        assert (found["photos"]["new"], found["photos"]["on_its_way"], found["jobs"]) == (1, 1, 1)
+
+    tell(story)
+
+
 def test_a_price_in_the_settings_needs_no_bill(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         found = await desk.asked("enqueue", "--dry-run", "--json", records(desk, ("house", 3, "modern")))
@@ -126,6 +138,22 @@ def test_webhooks_of_unknown_jobs_are_forgotten_by_age(tell: Tell) -> None:
             "purge", "--ended-before", "0d", "--inbox", "--yes"
         )
         assert await desk.services.account.inbox.kept() == []
+
+    tell(story)
+
+
+def test_an_open_listing_still_tells_of_photos_that_were_purged_when_it_is_completed(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 2)
+        await desk.stagecrew("pause", "house/photo-1")
+        await desk.until({Stage.DONE: 1, Stage.PARKED: 1})
+        found = await desk.services.account.purge.all_rows(ended_before_ms=desk.clock_ms, really=True)
+        assert (found.rows, found.open) == (1, 1)
+        await desk.stagecrew("resume", "house/photo-1")
+        await desk.until({Stage.DONE: 1})
+        [completed] = await desk.events(LISTING_COMPLETED)
+        assert completed["data"]["staged"] == 2
+        assert [photo["photo_id"] for photo in completed["data"]["photos"]] == ["photo-0", "photo-1"]
 
     tell(story)
 

@@ -8,7 +8,7 @@ import httpx
 
 from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell, webhook
 from worker.core.photo import Stage, StepName
-from worker.pipeline.uncertain import look_for_jobs
+from worker.pipeline.uncertain import MOST_CANDIDATES, look_for_jobs
 
 CREATE = {StepName.INGEST_SOURCE, StepName.POLL_INGEST, StepName.CREATE_GENERATION}
 
@@ -84,6 +84,30 @@ def test_after_a_409_to_our_own_body_the_original_is_found(tell: Tell) -> None:
         assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
         await desk.until({Stage.DONE: 1})
         assert (await desk.books())["jobs_created"] == 1
+
+    tell(story)
+
+
+def test_two_photos_never_go_on_with_one_job(tell: Tell) -> None:
+    """Two searches, or the fleet and a person, may have found the same job for them."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 2)
+        await desk.rounds(2, only=CREATE)
+        await desk.faults(errors_500=1.0)
+        await desk.rounds(1, only=CREATE)
+        await desk.push(DAY_MS)
+        await desk.rounds(1)
+        assert (await desk.services.ledger.snapshot()).stages == {Stage.UNCERTAIN: 2}
+        first, second = [view.key for view in await desk.services.ledger.listing("house")]
+        uncertain = desk.services.account.uncertain
+        assert await uncertain.resolve(first, "gen_1")
+        assert await uncertain.resolve(first, "gen_1"), "said again, it is so"
+        assert not await uncertain.resolve(second, "gen_1")
+        assert await uncertain.one(first) is None
+        meant = await uncertain.one(second)
+        assert meant is not None
+        assert meant.label == "house/photo-1"
 
     tell(story)
 
@@ -179,6 +203,40 @@ def test_a_regeneration_whose_answer_was_lost_is_found_among_the_bills_of_its_so
         }
 
     tell(story)
+
+
+def test_a_job_that_the_api_denies_does_not_end_the_search(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await lose_the_answer(desk, "lost_responses")
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        [job] = (await desk.books())["jobs"]
+        await desk.services.account.inbox.take(webhook("gen_0_denied", job["asset_id"]))
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).found == ("house/photo-0",)
+
+    tell(story)
+
+
+def test_a_job_that_names_no_reference_is_not_taken_from_among_too_many(tell: Tell) -> None:
+    """Of a regeneration, whose body names none; not every one of them was read, so another may be the one."""
+
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 1)
+        await desk.until({Stage.DONE: 1})
+        await desk.stagecrew("regenerate", "house/photo-0", "--yes")
+        await desk.faults(lost_responses=1.0)
+        await desk.rounds(1, only=CREATE)
+        await desk.push(DAY_MS)
+        await desk.faults(lost_responses=0.0)
+        await desk.rounds(1)
+        assert (await desk.photo("house")).stage is Stage.UNCERTAIN
+        job = (await desk.books())["jobs"][-1]
+        for other in [job["job_id"], *(f"zzz_{number}" for number in range(MOST_CANDIDATES))]:
+            await desk.services.account.inbox.take(webhook(other, job["asset_id"]))
+        assert (await look_for_jobs(desk.services, now_ms=desk.clock_ms)).unclear == 1
+
+    tell(story, sandbox={"billing_delay_s": 30 * 86_400})
 
 
 def test_its_job_is_found_among_webhooks_that_nobody_could_place(tell: Tell) -> None:

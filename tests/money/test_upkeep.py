@@ -91,6 +91,9 @@ def test_a_parked_account_sends_nothing_but_probes(tell: Tell) -> None:
         assert (await desk.services.ledger.snapshot()).parked is not None
         assert "PAUSED: POST /source-assets" in await desk.stagecrew("status")
         assert "bad  account: paused: POST /source-assets" in await desk.stagecrew("doctor", code=1)
+        said = await desk.stagecrew("reconcile", "--since", "1d", code=1)
+        assert "the account is parked, so nothing is read for it" in said
+        assert "401" in said
         accepted = (await desk.books())["accepted"]
         for _ in range(10):
             await desk.rounds(1, round_ms=PROBE_MS)

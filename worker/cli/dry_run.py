@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MEANING = {
     "new": "would be bought",
     "changed": "known with another request: would be bought anew",
-    "staged": "staged already: announced again, free",
+    "staged": "staged already: free",
     "paid": "the job is bought and not stored yet: free",
     "on_its_way": "known already: nothing would change",
     "held": "failed or held: nothing would change; `stagecrew replay` tries again",

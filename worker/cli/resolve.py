@@ -58,8 +58,7 @@ async def _with_job(services: Services, photo: str, job_id: str) -> str:
     from worker.pipeline.upkeep import now_ms  # noqa: PLC0415
 
     key = await _uncertain(services.ledger, photo)
-    waiting = await services.account.uncertain.all(job_deadline_ms=services.rules.scaled(services.job_deadline_ms))
-    meant = next((one for one in waiting if one.key == key), None)
+    meant = await services.account.uncertain.one(key)
     if meant is None:
         stop(f"{photo} has changed meanwhile; look again with `stagecrew status`", exits.TROUBLE)
     owners = await services.account.bought.find([job_id], await now_ms(services))
@@ -72,7 +71,7 @@ async def _with_job(services: Services, photo: str, job_id: str) -> str:
     if how is Claim.NO:
         stop(f"{photo} does not go on with {job_id}: {why}", exits.TROUBLE)
     if not await services.account.uncertain.resolve(key, job_id):
-        stop(f"{photo} has changed meanwhile; look again with `stagecrew status`", exits.TROUBLE)
+        stop(f"{photo} or {job_id} has changed meanwhile; look again with `stagecrew status`", exits.TROUBLE)
     return why
 
 

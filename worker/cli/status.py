@@ -114,7 +114,8 @@ def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
     if snapshot.partners:
         parts += ["", partner_table(snapshot)]
     if prospect.waiting:
-        parts += ["", outlook_table(prospect)]
+        held = frozenset(some.partner for some in prospect.waiting if snapshot.waits(some.partner))
+        parts += ["", outlook_table(prospect, held=held)]
     if snapshot.workers:
         parts += ["", worker_table(snapshot)]
     if snapshot.sinks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -75,15 +76,19 @@ def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
     return table
 
 
-def outlook_table(prospect: Prospect, *, limit: int = 20) -> Table:
-    """Return what each partner that waits may expect, those that are done last first."""
+def outlook_table(prospect: Prospect, *, held: frozenset[str] = frozenset(), limit: int = 20) -> Table:
+    """Return what each partner that waits may expect, those that are done last first; `held`: have no turns now."""
     table = _table("partner", ">waiting", ">share now", ">done in")
-    outlooks = sorted(prospect.partners().items(), key=lambda item: -item[1].done_ms)
-    for partner, outlook in outlooks[:limit]:
-        waiting = sum(some.photos for some in prospect.waiting if some.partner == partner)
-        _row(table, partner, f"{waiting:,}", f"{outlook.share:.0%}", duration(outlook.done_ms / 1000))
-    if len(outlooks) > limit:
-        _row(table, f"({len(outlooks) - limit} more)")
+    waiting: Counter[str] = Counter()
+    for some in prospect.waiting:
+        waiting[some.partner] += some.photos
+    outlooks = sorted(prospect.without(held).partners().items(), key=lambda item: -item[1].done_ms)
+    rows = [(partner, "0%", "paused or capped") for partner in sorted(held & waiting.keys())]
+    rows += [(partner, f"{one.share:.0%}", duration(one.done_ms / 1000)) for partner, one in outlooks]
+    for partner, share, done in rows[:limit]:
+        _row(table, partner, f"{waiting[partner]:,}", share, done)
+    if len(rows) > limit:
+        _row(table, f"({len(rows) - limit} more)")
     return table
 
 

@@ -38,7 +38,11 @@ def moment_ms(text: str, now_ms: int) -> int:
     """
     span = _SPAN.fullmatch(text.strip().lower())
     if span:
-        return now_ms - int(timedelta(**{_UNITS[span[2]]: float(span[1])}).total_seconds() * 1000)
+        try:
+            return now_ms - int(timedelta(**{_UNITS[span[2]]: float(span[1])}).total_seconds() * 1000)
+        except OverflowError:
+            message = f"{text!r} is longer than time is counted"
+            raise ValueError(message) from None
     found = parse_ms(text)
     if found is None:
         message = f"{text!r} is no time; write it like 2026-03-01, 2026-03-01T12:00Z, 7d or 12h"

@@ -148,9 +148,10 @@ def reconcile(
 
     `bought`: our jobs by id, those of the span and every one that a line names. `lateness_ms`: how long a bill may take
     to come. `uncertain`: photos whose create was never answered, by source asset. `partner`: report on this one only.
-    Lines after the span still tell that a job is billed.
+    Lines after the span still tell that a job is billed; one that is given twice (same `event_id`) is one.
     """
-    ordered = sorted(lines, key=lambda line: (line.created_ms or 0, line.event_id))
+    once = {line.event_id: line for line in lines}.values()
+    ordered = sorted(once, key=lambda line: (line.created_ms or 0, line.event_id))
     assets = {job.source_asset_id: job for job in bought.values() if job.source_asset_id}
     seen: dict[tuple[object, ...], str] = {}
     entries = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,6 +29,10 @@ class Prospect:
     def partners(self) -> dict[str, Outlook]:
         """Return each waiting partner's share and when it will be done."""
         return outlooks(self.waiting, self.weights, self.rates)
+
+    def without(self, partners: Container[str]) -> Prospect:
+        """Return the prospects of the others if these have no turns."""
+        return replace(self, waiting=tuple(some for some in self.waiting if some.partner not in partners))
 
     def done_ms(self, photos: int) -> int:
         """Return when the last of so many photos would be done, if nothing else waited."""

@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import worker
+from worker.core.moments import parse_ms
 from worker.ledger.inbox import Tally
 from worker.ledger.intake import IntakeCounters
 from worker.ledger.snapshot import Snapshot
@@ -142,7 +143,12 @@ def _money(snapshot: Snapshot) -> Iterator[Sample]:
         yield Sample("photos_capped", "Photos that wait for a cap on what may be bought.", view.waiting, labels)
     if snapshot.usage is None:
         return
-    for name, number in (*snapshot.usage.summary.usage.items(), *_jobs(snapshot.usage.summary)):
+    summary = snapshot.usage.summary
+    if summary.enabled is not None:
+        yield Sample("usage_enabled", "1 while the summary says that the API may be used.", int(summary.enabled))
+    if (ends_ms := parse_ms(summary.period_end)) is not None:
+        yield Sample("usage_period_end_seconds", "End of the billing period, seconds since the epoch.", ends_ms / 1000)
+    for name, number in (*summary.usage.items(), *_jobs(summary)):
         yield Sample("usage", "Numbers of the usage summary as last read.", float(number), {"number": name})
 
 

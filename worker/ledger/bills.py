@@ -38,6 +38,11 @@ class Bills:
         found: str | None = await self._redis.hget(self._key(walk), _CURSOR)
         return found or None
 
+    async def has_all(self, walk: str, events: Sequence[BillingEvent]) -> bool:
+        """Say whether every one of these lines is kept already."""
+        fields = [f"{_LINE}{_name(event)}" for event in events]
+        return not fields or None not in await self._redis.hmget(self._key(walk), fields)
+
     async def keep(self, walk: str, events: Sequence[BillingEvent], cursor: str | None) -> None:
         """Keep a page's lines and the next position together; no cursor: the walk is at its end."""
         fields = {f"{_LINE}{_name(event)}": _text(event) for event in events}
@@ -78,7 +83,8 @@ class Bills:
         """Remember jobs that the store knows nothing of."""
         if job_ids:
             await self._redis.hset(self._key("strangers"), mapping=dict.fromkeys(job_ids, "1"))
-            await self._redis.pexpire(self._key("strangers"), STRANGERS_MS)
+            # From the first on: strangers that come every day would keep it, and let it grow, for ever.
+            await self._redis.pexpire(self._key("strangers"), STRANGERS_MS, nx=True)
 
     def _key(self, walk: str) -> str:
         return f"{self._root}billing:{walk}"

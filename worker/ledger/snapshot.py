@@ -194,3 +194,8 @@ class Snapshot:
         """Why nothing new is sent for the account, or None: the API's refusal first, then a person's pause."""
         by_people = next((str(pause) for pause in self.pauses if pause.partner is None), None)
         return self.paused_reason or by_people
+
+    def waits(self, partner: str) -> bool:
+        """Say whether a partner has no turns now: by a pause or a cap, its own or the account's."""
+        stopped = {view.partner for view in self.capped} | {pause.partner for pause in self.pauses}
+        return self.halted is not None or None in stopped or partner in stopped

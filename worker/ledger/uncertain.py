@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from worker.core.photo import Stage
 from worker.ledger.rows import pairs
 from worker.lua import Scripts
 
@@ -40,14 +41,21 @@ class UncertainPhotos:
         """`clock`: a pushed time in ms for tests; empty means Redis's own."""
         self.clock = clock
         self._scripts = scripts
+        # redis-py types its replies for bytes and text alike; ours are text.
+        self._redis: Any = scripts.redis
 
     async def all(self, *, job_deadline_ms: int) -> list[Uncertain]:
         """Return them, the oldest first; slots of those sent longer than `job_deadline_ms` ago are given back."""
         flat = await self._scripts.call(_PACKAGE, "uncertain", [self.clock, job_deadline_ms, AT_ONCE])
         return [_uncertain(key, pairs(row)) for key, row in zip(flat[::2], flat[1::2], strict=True) if row]
 
+    async def one(self, key: str) -> Uncertain | None:
+        """Return one of them, however many there are; None when it is not uncertain (any more)."""
+        row = await self._redis.hgetall(f"{self._scripts.root}p:{key}")
+        return _uncertain(key, row) if row.get("stage") == Stage.UNCERTAIN else None
+
     async def resolve(self, key: str, job_id: str) -> bool:
-        """Let a photo go on with its job; False when it is not uncertain (any more)."""
+        """Let a photo go on with its job; False when it is not uncertain (any more), or another has that job by now."""
         word, _ = await self._scripts.call(_PACKAGE, "resolve", [self.clock, key, job_id])
         return bool(word == "resolved")
 

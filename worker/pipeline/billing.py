@@ -45,13 +45,28 @@ class LedgerUnreadable(Exception):  # noqa: N818 - named after what happened
 
 
 async def walk(services: Services, *, since_ms: int) -> list[Line]:
-    """Read the billing ledger; return every line from `since_ms` on, once.
+    """Read the billing ledger; return every line from `since_ms` on. One may come twice, as scans of Redis give it.
 
     Raises KataloError, NoGrant, LedgerUnreadable, RedisError; the next walk of the same day then goes on at its page.
     """
     bills = services.account.bills
-    name = str(since_ms // DAY_MS)
-    cursor, seen, restarts, order = await bills.position(name), set[str](), 0, _Order()
+    day = since_ms // DAY_MS
+    name, position = str(day), await bills.position(str(day))
+    newest_first = await _pages(services, name, position, from_ms=day * DAY_MS, until_known=False)
+    if position is not None and newest_first:
+        # What was written since the walk broke off stands before the page at which it went on.
+        await _pages(services, name, None, from_ms=day * DAY_MS, until_known=True)
+    return [line async for line in bills.lines(name) if (line.created_ms or since_ms) >= since_ms]
+
+
+async def _pages(services: Services, walk_: str, cursor: str | None, *, from_ms: int, until_known: bool) -> bool:
+    """Read and keep the pages from a cursor on; say whether they came newest first.
+
+    A whole day's lines are kept, for the next walk of that day may begin at another hour. `until_known`: end at the
+    first page of which every line is kept already.
+    """
+    bills = services.account.bills
+    seen, restarts, order = set[str](), 0, _Order()
     while True:
         try:
             page = await _page(services, cursor)
@@ -65,12 +80,13 @@ async def walk(services: Services, *, since_ms: int) -> list[Line]:
             cursor, seen, order = None, set(), _Order()
             continue
         seen |= {cursor} if cursor else set()
-        ended = page.next_cursor is None or page.next_cursor in seen or order.is_past(page.events, since_ms)
-        recent = [event for event in page.events if (parse_ms(event.created_at) or since_ms) >= since_ms]
+        recent = [event for event in page.events if (parse_ms(event.created_at) or from_ms) >= from_ms]
+        known = until_known and await bills.has_all(walk_, recent)
+        ended = known or page.next_cursor is None or page.next_cursor in seen or order.is_past(page.events, from_ms)
         cursor = None if ended else page.next_cursor
-        await bills.keep(name, recent, cursor)
+        await bills.keep(walk_, recent, cursor)
         if ended:
-            return [line async for line in bills.lines(name) if (line.created_ms or since_ms) >= since_ms]
+            return order.newest_first
 
 
 async def _page(services: Services, cursor: str | None, *, longest_s: float = LONGEST_S) -> BillingPage:
@@ -85,16 +101,16 @@ class _Order:
 
     def __init__(self) -> None:
         self._last_ms: int | None = None
-        self._newest_first = True
+        self.newest_first = True
 
     def is_past(self, events: Sequence[BillingEvent], since_ms: int) -> bool:
         """Take a page; say whether everything after it is older than `since_ms` by a day of lateness."""
         for event in events:
             at_ms = parse_ms(event.created_at)
             if at_ms is None or (self._last_ms is not None and at_ms > self._last_ms):
-                self._newest_first = False
+                self.newest_first = False
             self._last_ms = at_ms if at_ms is not None else self._last_ms
-        return bool(events) and self._newest_first and self._last_ms is not None and self._last_ms < since_ms - DAY_MS
+        return bool(events) and self.newest_first and self._last_ms is not None and self._last_ms < since_ms - DAY_MS
 
 
 async def reconciled(

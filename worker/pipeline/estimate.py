@@ -24,7 +24,7 @@ class Outlook(StrEnum):
 
     NEW = "new"  #: would be bought
     CHANGED = "changed"  #: known with another request: would be bought anew
-    STAGED = "staged"  #: its result is in the store: announced again, free
+    STAGED = "staged"  #: its result is in the store: free
     PAID = "paid"  #: its job is bought, its outputs are not stored yet: free
     ON_ITS_WAY = "on_its_way"  #: known with this request: nothing would change
     HELD = "held"  #: failed or held: nothing would change without `replay`
@@ -48,7 +48,8 @@ async def outlook(services: Services, listings: Sequence[NewListing]) -> Counter
             earlier = await find_earlier_life(services.store, listing_id, photo_id, wanted)
         if earlier is not None:
             return Outlook.STAGED if isinstance(earlier, Manifest) else Outlook.PAID
-        return Outlook.NEW if stage is None else Outlook.CHANGED
+        # One that was withdrawn before its create is bought as if it were new.
+        return Outlook.NEW if stage is None or known == wanted else Outlook.CHANGED
 
     return Counter(
         await asyncio.gather(

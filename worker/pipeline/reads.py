@@ -15,6 +15,7 @@ from uuid import uuid4
 from worker.core.backoff import retry_delay_ms
 from worker.core.routes import Route
 from worker.flow.admission import Granted
+from worker.flow.parking import ParkingState
 from worker.katalo.errors import KataloError
 from worker.pipeline.trouble import ROUTE_PAUSE_MS
 
@@ -31,7 +32,7 @@ LONGEST_S: Final = 120.0
 
 
 class NoGrant(Exception):  # noqa: N818 - named after what happened
-    """The budget of a route gave no grant in time: it is used up, paused, or held after a restart of Redis."""
+    """No grant in time: the budget is used up, paused, or held after a restart of Redis; or the account is parked."""
 
 
 async def read(
@@ -76,6 +77,11 @@ async def _granted(services: Services, route: Route, deadline_s: float, *, probe
             if answer.still_good():
                 return
             continue
+        parked = None if probe else await services.account.parking.state()
+        if parked is not None and parked.state is ParkingState.PARKED:
+            # Nobody knows for how long: whoever asks is told why instead of waiting.
+            message = f"the account is parked, so nothing is read for it: {parked.reason}"
+            raise NoGrant(message)
         wait_s = answer.ms / 1000
         if time.monotonic() + wait_s > deadline_s:
             message = f"the budget of {route.value} gives no call for {wait_s:.0f} s more; `stagecrew status` says why"

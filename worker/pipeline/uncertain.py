@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from worker.core.claim import Claim, claim
 from worker.core.routes import Route
-from worker.katalo.errors import KataloError
+from worker.katalo.errors import KataloError, NotFound
 from worker.katalo.models import Job
 from worker.ledger.inbox import MAX_KEPT
 from worker.ledger.uncertain import Uncertain
@@ -98,14 +98,23 @@ async def _resolved(
 async def _only_one(services: Services, photo: Uncertain, job_ids: Sequence[str], *, alone: bool) -> str | None:
     """Return the job that is the photo's, or None when none is, or it can't be told which."""
     claims: Mapping[str, Claim] = {
-        job_id: (await examine(services, photo, job_id))[0] for job_id in job_ids[:MOST_CANDIDATES]
+        job_id: await _claim(services, photo, job_id) for job_id in job_ids[:MOST_CANDIDATES]
     }
     certain = [job_id for job_id, how in claims.items() if how is Claim.CERTAIN]
     possible = [job_id for job_id, how in claims.items() if how is Claim.POSSIBLE]
     if len(certain) == 1:
         return certain[0]
-    # Two uncertain photos of one asset could take each other's job.
-    return possible[0] if not certain and len(possible) == 1 and alone else None
+    # Two uncertain photos of one asset could take each other's job; among too many, one that was not read may be it.
+    only = alone and len(possible) == 1 and len(job_ids) <= MOST_CANDIDATES
+    return possible[0] if only and not certain else None
+
+
+async def _claim(services: Services, photo: Uncertain, job_id: str) -> Claim:
+    try:
+        return (await examine(services, photo, job_id))[0]
+    except NotFound:
+        # One job that the API denies must not end the search for all the others.
+        return Claim.NO
 
 
 async def examine(services: Services, photo: Uncertain, job_id: str) -> tuple[Claim, str]:

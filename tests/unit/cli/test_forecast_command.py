@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from tests.unit.cli.conftest import FakeLedger, prospect
+from tests.unit.cli.conftest import FakeLedger, prospect, snapshot
 from worker.core.forecast import Waiting
+from worker.ledger.snapshot import CappedView
 
 Command = Callable[..., Result]
 
@@ -48,6 +49,21 @@ def test_a_higher_cap_helps_no_further_than_the_creates_allow(stagecrew: Command
 
 def test_nothing_waiting_is_done_at_once(stagecrew: Command) -> None:
     assert "0 photos waiting: done in 0:00" in stagecrew("forecast").stdout
+
+
+def capped(partner: str | None) -> CappedView:
+    return CappedView(partner=partner, cap="day", number=5, since_ms=0, until_ms=0, waiting=600)
+
+
+@pytest.mark.usefixtures("waiting")
+def test_status_promises_no_time_to_whoever_has_no_turns(stagecrew: Command, ledger: FakeLedger) -> None:
+    ledger.picture = snapshot(capped=(capped("globex"),))
+    lines = [line.split() for line in stagecrew("status").stdout.splitlines()]
+    assert ["globex", "600", "0%", "paused", "or", "capped"] in lines
+    assert ["acme", "3,000", "100%", "50:50"] in lines, "as if the other did not wait"
+    for nobody in (snapshot(capped=(capped(None),)), snapshot(paused_reason="401")):
+        ledger.picture = nobody
+        assert stagecrew("status").stdout.count("paused or capped") == 2
 
 
 @pytest.mark.usefixtures("waiting")

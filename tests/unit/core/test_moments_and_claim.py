@@ -39,6 +39,8 @@ def test_an_operator_means_a_moment_or_so_long_ago() -> None:
     for wrong in ("soon", "-3d", "3w", ""):
         with pytest.raises(ValueError, match="write it like"):
             moment_ms(wrong, 0)
+    with pytest.raises(ValueError, match="longer than time is counted"):
+        moment_ms("9999999999999d", 0)
     with pytest.raises(ValueError, match="no length of time"):
         span_ms("2026-01-01")
 

@@ -94,6 +94,11 @@ def test_two_jobs_of_one_request_are_billed_twice_and_a_regeneration_is_not() ->
     assert found.troubles[0].note == "the same request of this photo is billed as job a already"
 
 
+def test_a_line_that_is_given_twice_is_one_bill() -> None:
+    found = report([line("a"), line("a")], [bought("a")])
+    assert (kinds(found), found.total.usd, found.adds_up) == ([Kind.STAGED], Decimal("0.50"), True)
+
+
 def test_an_unknown_bill_says_whose_source_it_is_made_of() -> None:
     lines = [line("x", source_asset_id="src-lost"), line("y", source_asset_id="src-a"), line("z")]
     found = report(lines, [bought("a", fate=Fate.OPEN)], uncertain={"src-lost": "house/hall"})

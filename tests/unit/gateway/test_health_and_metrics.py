@@ -83,7 +83,12 @@ def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> N
 def test_metrics_show_what_is_left_what_was_bought_and_who_waits_for_a_cap(door: Door, settings: Settings) -> None:
     async def spend() -> None:
         async with open_account(settings) as account:
-            usage = {"usage": {"included": 10, "consumed": "7.5"}, "jobs": {"total": 8}}
+            usage = {
+                "entitlement": {"enabled": False},
+                "billing_period": {"start_at": "2026-11-01T00:00:00Z", "end_at": "2026-12-01T00:00:00Z"},
+                "usage": {"included": 10, "consumed": "7.5"},
+                "jobs": {"total": 8},
+            }
             await account.usage.write(usage_of(usage))
             root = account.scripts.root
             now_ms = (await account.ledger.snapshot()).now_ms
@@ -96,6 +101,8 @@ def test_metrics_show_what_is_left_what_was_bought_and_who_waits_for_a_cap(door:
     found = scrape(door)
     assert found["stagecrew_jobs_bought_today"][labels()] == 3
     assert found["stagecrew_photos_capped"] == {labels(partner="globex", cap="day"): 2}
+    assert found["stagecrew_usage_enabled"] == {labels(): 0}
+    assert found["stagecrew_usage_period_end_seconds"] == {labels(): 1_796_083_200}
     assert found["stagecrew_usage"] == {
         labels(number="included"): 10,
         labels(number="consumed"): 7.5,

@@ -10,6 +10,8 @@ local function forget(key, row, stage, partner, listing_key)
   if LISTED[stage] then redis.call('ZREM', root .. 'held:' .. stage, key) end
   count(root, partner, stage, -1)
   local listing = root .. 'l:' .. listing_key
+  -- Its completion message will tell of all its photos, and it expires after that.
+  if tonumber(redis.call('HGET', listing, 'open') or '0') > 0 then return end
   redis.call('HDEL', listing, 'p:' .. key)
   for _, name in ipairs(redis.call('HKEYS', listing)) do
     if name:sub(1, 2) == 'p:' then return end
