@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 from worker.cli import exits
-from worker.cli.accounts import AccountOption, Ledgers, with_ledgers
+from worker.cli.accounts import AccountOption, with_ledgers
 from worker.cli.doors import AccountPort, jsonable
 from worker.cli.terminal import console, count, harmless, say, stop
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from worker.flow.outlook import Prospect
-    from worker.ledger.snapshot import Snapshot
+    from worker.ledger.snapshot import PhotoView, Snapshot
 
     #: An account's picture, and what its photos that wait may expect.
     Look: TypeAlias = tuple[Snapshot, Prospect]
@@ -126,7 +126,15 @@ def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
 def _photos(context: typer.Context, account: str | None, listing: str, photo: str | None, *, as_json: bool) -> None:
     from worker.cli.tables import photo_table  # noqa: PLC0415 - as above
 
-    found = with_ledgers(context, account, lambda ledgers: Ledgers(ledgers).listing(listing))
+    async def work(ledgers: Mapping[str, AccountPort]) -> list[PhotoView]:
+        return [
+            _with_reason(view, snapshot)
+            for ledger in ledgers.values()
+            for snapshot in [await ledger.snapshot()]
+            for view in await ledger.listing(listing)
+        ]
+
+    found = with_ledgers(context, account, work)
     views = [view for view in found if photo in (None, view.photo_id)]
     if not views:
         what = f"photo {photo!r} of listing {listing!r}" if photo is not None else f"listing {listing!r}"
@@ -136,3 +144,19 @@ def _photos(context: typer.Context, account: str | None, listing: str, photo: st
         say(json.dumps(jsonable(views)))
     else:
         console().print(photo_table(views))
+
+
+def _with_reason(view: PhotoView, snapshot: Snapshot) -> PhotoView:
+    """Return a photo that gets no turn with the reason: its partner, or the account, is paused or at a cap."""
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    from worker.core.photo import UNPAID  # noqa: PLC0415
+
+    if view.stage not in UNPAID or view.error_message:
+        return view
+    whose = {None, view.partner}
+    paused = [str(pause) for pause in snapshot.pauses if pause.partner in whose]
+    capped = [cap.describe() for cap in snapshot.capped if cap.partner in whose]
+    if not paused and not capped:
+        return view
+    return replace(view, error_code="paused" if paused else "capped", error_message=(paused + capped)[0])

@@ -125,7 +125,9 @@ def _create_step(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules)
     if trouble.cause in {Cause.ASSET_GONE, Cause.NOT_THERE}:
         return _asset_gone(photo, trouble)
     if trouble.cause is Cause.REJECTED:
-        return fail(trouble.code, trouble.message, release_slot=True)
+        # A refusal of the bytes now says nothing of the send before that was not answered.
+        first = photo.stage is Stage.INGESTED
+        return fail(trouble.code, trouble.message, release_slot=True) if first else uncertain(trouble)
     if trouble.refused and photo.stage is Stage.INGESTED:
         # The first send was refused for certain: nothing exists, so the slot goes back and the 23 h have not begun.
         return Step(

@@ -8,14 +8,14 @@ import pytest
 
 from tests.unit.cli.conftest import budget, snapshot, view, working_worker
 from worker.core.photo import Stage
-from worker.ledger.snapshot import Verdict
+from worker.ledger.snapshot import CappedView, PauseView, Verdict
 
 GOOD = '{"listing_id": "L1", "photos": [{"photo_id": "a", "source": "https://photos.test/a.jpg", "mode": "clean"}]}'
 BAD = '{"listing_id": "L2", "photos": [{"photo_id": "b"}]}'
 
 COMMANDS = (
     *("run", "enqueue", "status", "watch", "worker", "sandbox", "doctor", "failed", "replay"),
-    *("regenerate", "cancel", "pause", "resume"),
+    *("regenerate", "cancel", "pause", "resume", "forecast", "usage", "reconcile", "resolve", "purge", "gateway"),
 )
 
 
@@ -226,3 +226,17 @@ def test_doctor_says_which_setting_is_wrong(stagecrew, environ):
     result = stagecrew("doctor")
     assert result.exit_code == 1
     assert "STAGECREW_HANDS" in result.output
+
+
+def test_a_photo_that_gets_no_turn_says_why(stagecrew, ledger):
+    ledger.views = [view("L1", "a", Stage.INGESTED), view("L1", "b", Stage.DONE)]
+    cap = CappedView(partner="acme", cap="day", number=100, since_ms=0, until_ms=86_400_000, waiting=7)
+    ledger.picture = snapshot(capped=(cap,))
+    waiting, done = json.loads(stagecrew("status", "L1", "--json").output)
+    assert waiting["error_code"] == "capped"
+    assert "the cap of 100 billable jobs a day" in waiting["error_message"]
+    assert done["error_message"] is None
+    ledger.picture = snapshot(
+        capped=(cap,), pauses=(PauseView(partner=None, since_ms=0, reason="stocktaking", by="eve"),)
+    )
+    assert json.loads(stagecrew("status", "L1", "--json").output)[0]["error_code"] == "paused"

@@ -85,7 +85,7 @@ def test_flow_control_account_trouble_and_a_service_that_is_down_spend_no_attemp
 
 
 @given(
-    troubles_of(*(cause for cause in Cause if cause is not Cause.REJECTED and cause is not Cause.SOURCE)),
+    troubles_of(*(cause for cause in Cause if cause is not Cause.SOURCE)),
     st.integers(0, 50),
     st.integers(0, 2 * REPLAY_HORIZON_MS),
 )
