@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from redis.exceptions import RedisError
 
 from config.accounts import accounts_of
 from config.settings import Settings, load_settings
@@ -113,7 +114,8 @@ class Fleet:
         """Wait until the ledger shows something; `meanwhile` is done between looks."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
-            with contextlib.suppress(ConnectionError):
+            # A Redis that was killed may still be reading its file.
+            with contextlib.suppress(RedisError):
                 snapshot = self.snapshot()
                 if true(snapshot):
                     return
