@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell
@@ -9,7 +11,7 @@ from worker.core.events import ACCOUNT_PARKED, ACCOUNT_RESUMED, FAILED, RECONCIL
 from worker.core.photo import Stage, StepName
 from worker.flow.parking import PROBE_MS, TRIAL_MS
 from worker.katalo.accounting import usage_of
-from worker.pipeline.upkeep import Upkeep
+from worker.pipeline.upkeep import Upkeep, logger
 from worker.sandbox.config import LIMITS
 
 
@@ -191,13 +193,20 @@ def test_limits_that_the_api_reports_are_put_in_force_and_those_that_are_set_sta
     tell(story, {"limits": {**LIMITS, **limits}}, STAGECREW_LIMITS__GENERATION_READS="700/60s")
 
 
-def test_reported_limits_that_are_not_understood_are_named_once(tell: Tell, caplog: pytest.LogCaptureFixture) -> None:
+def test_reported_limits_that_are_not_understood_are_named_once(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    # On the module's own logger, whatever other tests have done to those above it.
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "disabled", False)
+
     async def story(desk: Desk) -> None:
         keeping = upkeep(desk)
         summary = usage_of({"rate_limits": {"generations": "plenty", "moods": 3, "in_flight": 40}})
         for _ in range(2):
             await keeping._put_in_force(summary)
-        said = [record for record in caplog.records if record.message == "reported limits not understood"]
+        said = [record for record in heard if record.msg == "reported limits not understood"]
         assert [record.limits for record in said] == ["generations, moods"]
         assert (await desk.services.ledger.snapshot()).slots_cap == 40
 
