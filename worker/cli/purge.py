@@ -68,10 +68,9 @@ def _check(ended_before: str | None, listing: str | None, *, inbox: bool, output
 
 async def _old(services: Services, age: str, *, inbox: bool, really: bool) -> tuple[Purged, int]:
     from worker.core.moments import span_ms  # noqa: PLC0415 - `--help` must not wait for it
-    from worker.pipeline.upkeep import now_ms  # noqa: PLC0415
 
     try:
-        before_ms = await now_ms(services) - span_ms(age)
+        before_ms = await services.account.scripts.now_ms() - span_ms(age)
     except ValueError as error:
         stop(str(error))
     purge_ = services.account.purge
@@ -80,11 +79,10 @@ async def _old(services: Services, age: str, *, inbox: bool, really: bool) -> tu
 
 
 async def _listing(services: Services, listing: str, *, outputs: bool, really: bool) -> tuple[Purged, int]:
-    from worker.pipeline.upkeep import now_ms  # noqa: PLC0415 - as above
     from worker.storage.names import segment  # noqa: PLC0415
 
     keys = [view.key for view in await services.ledger.listing(listing)]
-    now = await now_ms(services)
+    now = await services.account.scripts.now_ms()
     found = await services.account.purge.rows(keys, ended_before_ms=now, really=False)
     objects = 0
     if outputs:

@@ -61,9 +61,9 @@ async def _report(services: Services, since: str | None, until: str | None, part
     from worker.core.moments import moment_ms, parse_ms  # noqa: PLC0415 - as above
     from worker.ledger.bought import DAY_MS  # noqa: PLC0415
     from worker.pipeline.billing import reconciled  # noqa: PLC0415
-    from worker.pipeline.upkeep import FAR_MS, now_ms  # noqa: PLC0415
+    from worker.pipeline.upkeep import FAR_MS  # noqa: PLC0415
 
-    at_ms = await now_ms(services)
+    at_ms = await services.account.scripts.now_ms()
     try:
         since_ms = moment_ms(since, at_ms) if since else None
         until_ms = moment_ms(until, at_ms) if until else FAR_MS

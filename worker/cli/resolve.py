@@ -55,13 +55,12 @@ async def _with_job(services: Services, photo: str, job_id: str) -> str:
     from worker.core.claim import Claim  # noqa: PLC0415 - `--help` must not wait for it
     from worker.katalo.errors import NotFound  # noqa: PLC0415
     from worker.pipeline.uncertain import examine  # noqa: PLC0415
-    from worker.pipeline.upkeep import now_ms  # noqa: PLC0415
 
     key = await _uncertain(services.ledger, photo)
     meant = await services.account.uncertain.one(key)
     if meant is None:
         stop(f"{photo} has changed meanwhile; look again with `stagecrew status`", exits.TROUBLE)
-    owners = await services.account.bought.find([job_id], await now_ms(services))
+    owners = await services.account.bought.find([job_id], await services.account.scripts.now_ms())
     if job_id in owners:
         stop(f"job {job_id} is that of {owners[job_id].listing_id}/{owners[job_id].photo_id}", exits.TROUBLE)
     try:

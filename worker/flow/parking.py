@@ -54,7 +54,7 @@ class Parking:
 
     async def park(self, reason: str, *, at_least_ms: int = 0) -> bool:
         """Park the account; True when it was not parked before. `at_least_ms`: what the API asked for, in its time."""
-        event = account_parked(self._account, reason, await self._now_ms())
+        event = account_parked(self._account, reason, await self._scripts.now_ms(self.clock))
         args: list[str | int] = [
             self.clock,
             reason,
@@ -70,7 +70,7 @@ class Parking:
 
         `reason`: why the API refuses the account; empty when the probe could not find out, and the old one stays.
         """
-        event = account_resumed(self._account, await self._now_ms())
+        event = account_resumed(self._account, await self._scripts.now_ms(self.clock))
         trial_ms = int(TRIAL_MS / self._speed)
         args: list[str | int] = [self.clock, "1" if good else "", reason, trial_ms, event, self._destinations]
         return ParkingState(await self._scripts.call(_PACKAGE, "probe_account", args))
@@ -82,12 +82,6 @@ class Parking:
     async def state(self) -> Parked | None:
         """Return how the account is parked, or None when it is not."""
         return parked_of(await self._redis.hgetall(f"{self._scripts.root}parking"))
-
-    async def _now_ms(self) -> int:
-        if self.clock:
-            return int(self.clock)
-        seconds, micros = await self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
 
 def parked_of(found: dict[str, str]) -> Parked | None:

@@ -89,10 +89,7 @@ class Ledger:
 
     async def now_ms(self) -> int:
         """Return Redis's clock in ms since the epoch (a test's, where it pushes one)."""
-        if self.clock:
-            return int(self.clock)
-        seconds, micros = await self._redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return await self._scripts.now_ms(self.clock)
 
     async def enqueue(self, listings: Iterable[NewListing]) -> list[Enqueued]:
         """Accept listings; the same listing again changes nothing, another request is a new revision."""

@@ -58,6 +58,15 @@ class Scripts:
             await self.redis.script_load(text)
             return await self.redis.evalsha(sha, 1, self.root, *args)
 
+    async def now_ms(self, pushed: str = "") -> int:
+        """Return Redis's clock in ms since the epoch, or the time that a test pushed. Raises RedisError."""
+        if pushed:
+            return int(pushed)
+        # redis-py types its replies for bytes and text alike.
+        redis: Any = self.redis
+        seconds, micros = await redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def load(self, package: str, name: str) -> str:
         """Make sure that a script is in the server's cache, for use in a pipeline; return its digest."""
         text, sha = _own(self.root, package, name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from worker.core.claim import Claim, claim
 from worker.core.routes import Route
-from worker.katalo.errors import KataloError, NotFound
+from worker.katalo.errors import NotFound
 from worker.katalo.models import Job
 from worker.ledger.inbox import MAX_KEPT
 from worker.ledger.uncertain import Uncertain
@@ -132,4 +132,4 @@ async def examine(services: Services, photo: Uncertain, job_id: str) -> tuple[Cl
     )
 
 
-__all__ = ["KataloError", "Looked", "examine", "look_for_jobs"]
+__all__ = ["Looked", "examine", "look_for_jobs"]

@@ -158,12 +158,12 @@ class Upkeep:
         return bool(await redis.zcard(f"{self._services.account.scripts.root}held:{Stage.UNCERTAIN}"))
 
     async def _look_for_jobs(self) -> None:
-        looked = await look_for_jobs(self._services, now_ms=await now_ms(self._services))
+        looked = await look_for_jobs(self._services, now_ms=await self._services.account.scripts.now_ms())
         if looked.unclear:
             logger.warning("uncertain photos wait for a person", extra={"photos": looked.unclear})
 
     async def _reconcile(self) -> None:
-        at_ms = await now_ms(self._services)
+        at_ms = await self._services.account.scripts.now_ms()
         since_ms = at_ms - self._reconcile_days * DAY_MS
         report = await reconciled(self._services, since_ms=since_ms, until_ms=FAR_MS, now_ms=at_ms, look_again=False)
         event = reconciliation_completed(self._services.ledger.account, at_ms, summary(report, until_ms=at_ms))
@@ -208,13 +208,6 @@ def summary(report: Report, *, until_ms: int) -> dict[str, Any]:
             "without_amount": report.total.unpriced,
         },
     }
-
-
-async def now_ms(services: Services) -> int:
-    """Return Redis's clock in ms since the epoch."""
-    redis: Any = services.account.redis
-    seconds, micros = await redis.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def _always() -> bool:

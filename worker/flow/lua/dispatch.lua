@@ -145,7 +145,7 @@ if set.grows > 0 then
   grow(root, now, set.budgets.poll_ingest[1], starving, set.grows)
 end
 ripen('source', 'ingest_source')
-local wanted = set.look_ahead - ahead_now(root) + resting_now(root, 'generation')
+local wanted = set.look_ahead - ahead + resting_now(root, 'generation')
 local sources = due('ingest_source', room('ingest_source'))
 backlog('source', 'ingest_source', math.min(sources, wanted), busy and sources >= set.batch)
 answer[2] = math.max(5, math.ceil(sleep))
