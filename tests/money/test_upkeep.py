@@ -11,7 +11,8 @@ from worker.core.events import ACCOUNT_PARKED, ACCOUNT_RESUMED, FAILED, RECONCIL
 from worker.core.photo import Stage, StepName
 from worker.flow.parking import PROBE_MS, TRIAL_MS
 from worker.katalo.accounting import usage_of
-from worker.pipeline.upkeep import Upkeep, logger
+from worker.pipeline import upkeep as upkeep_module
+from worker.pipeline.upkeep import Upkeep
 from worker.sandbox.config import LIMITS
 
 
@@ -195,11 +196,11 @@ def test_limits_that_the_api_reports_are_put_in_force_and_those_that_are_set_sta
 
 def test_reported_limits_that_are_not_understood_are_named_once(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = heard.append
-    # On the module's own logger, whatever other tests have done to those above it.
-    monkeypatch.setattr(logger, "handlers", [handler])
-    monkeypatch.setattr(logger, "disabled", False)
+    # A logger that nobody else has: what other tests do to levels and handlers does not reach it.
+    own = logging.Logger("heard")  # noqa: LOG001
+    own.addHandler(handler := logging.Handler())
+    handler.emit = heard.append  # type: ignore[method-assign]
+    monkeypatch.setattr(upkeep_module, "logger", own)
 
     async def story(desk: Desk) -> None:
         keeping = upkeep(desk)
