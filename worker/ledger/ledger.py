@@ -263,4 +263,6 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
     if step.duration_ms is not None:
         wire["duration"] = step.duration_ms
         wire["duration_kinds"] = list(step.duration_kinds)
+    if step.if_cancelled is not None:
+        wire["cancelled"] = _wire(photo, step.if_cancelled)
     return wire

@@ -4,7 +4,7 @@
 -- ARGV: 1 pushed clock or ''; 2 where messages go (JSON, see emit.lua); 3 retention of ended rows, ms;
 --       4 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
 --       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce, job, unspent,
---       requeue)
+--       requeue, cancelled: the step instead when the photo was cancelled meanwhile)
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
@@ -36,10 +36,13 @@ end
 local function settle(key, token, step)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint',
-    'idempotency_key')
-  local was, partner, priority, stage = known[1], known[4], known[5], step.stage
+    'idempotency_key', 'cancel')
+  local was, partner, priority = known[1], known[4], known[5]
   if known[3] == token then return {'settled', was} end
   if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
+  -- A failure of what is to be kept is told as one.
+  if step.cancelled and known[8] and (step.stage ~= 'failed' or known[8] == 'drop') then step = step.cancelled end
+  local stage = step.stage
 
   redis.call('ZREM', root .. 'leases', key)
   redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[was], key)
