@@ -24,6 +24,10 @@ local root, now, to = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[2])
 -- Where the photo waits from now on.
 local function place(key, row, was, stage, partner, priority, step)
   if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
+  -- Another picture whose create was refused waits as one again.
+  if stage == 'ingested' and redis.call('HEXISTS', row, 'parent_job_id') == 1 then
+    redis.call('ZADD', root .. 'remaking', 'NX', now, key)
+  end
   if ENDED[stage] then
     listing_ended(root, row, key, stage, now, step.announce, to, ARGV[3])
   elseif stage == 'ingested' and (step.requeue or (was ~= 'ingested' and was ~= 'creating')) then
