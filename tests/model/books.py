@@ -8,7 +8,7 @@ from typing import Any
 
 from redis import Redis
 
-from tests.lifetimes import without_lifetime
+from tests.lifetimes import undocumented
 from tests.model.model import TURNS, Card, Model
 from worker import keys
 from worker.core.identity import listing_key, photo_key
@@ -35,7 +35,8 @@ class Books:
         calls += [(_READ[self._types[name]][0], name, *_READ[self._types[name]][1:]) for name in names]
         answers = self._all(calls)
         values = zip(names, answers[len(names) :], strict=True)
-        return {name.removeprefix(ROOT): _plain(value) for name, value in values}, dict(zip(names, answers, strict=False))
+        found = {name.removeprefix(ROOT): _plain(value) for name, value in values}
+        return found, dict(zip(names, answers, strict=False))
 
     def _all(self, calls: list[tuple[Any, ...]]) -> list[Any]:
         with self.redis.pipeline(transaction=False) as pipe:
@@ -55,13 +56,15 @@ def hold(model: Model, found: Found, lifetimes: dict[str, int]) -> None:
         _row(by_key[key], row, lifetimes[f"{ROOT}p:{key}"])
 
     for step in StepName:
-        due = {key: card.due_ms for key, card in by_key.items() if card.due_ms is not None and STEP_OF[card.stage] is step}
+        mine = {key: card for key, card in by_key.items() if STEP_OF.get(card.stage) is step}
+        due = {key: card.due_ms for key, card in mine.items() if card.due_ms is not None}
         assert found.get(f"due:{step}", {}) == due
-        out = {key for key, card in by_key.items() if card.ungranted and STEP_OF[card.stage] is step}
+        out = {key for key, card in mine.items() if card.ungranted}
         assert set(found.get(f"unadmitted:{step}", {})) == out, f"photos whose grant for {step} is still to be taken"
     assert found.get("leases", {}) == {key: card.lease_ms for key, card in by_key.items() if card.token}
     assert set(found.get("slots", {})) == {key for key, card in by_key.items() if card.slot}
-    assert set(found.get("remaking", {})) == _keys(by_key, lambda card: card.stage is Stage.INGESTED and bool(card.parent))
+    remaking = _keys(by_key, lambda card: card.stage is Stage.INGESTED and bool(card.parent))
+    assert set(found.get("remaking", {})) == remaking
     for stage in (Stage.FAILED, Stage.PARKED, Stage.UNCERTAIN):
         held = set(found.get(f"held:{stage}", {}))
         there = _keys(by_key, lambda card, stage=stage: card.stage is stage)
@@ -73,12 +76,19 @@ def hold(model: Model, found: Found, lifetimes: dict[str, int]) -> None:
     jobs = {f"j:{card.job}": key for key, card in by_key.items() if card.named and card.job}
     jobs |= {f"r:{card.reference}": key for key, card in by_key.items() if card.named and card.reference}
     assert found.get("jobs", {}) == jobs
-    spent = {(int(name[6:]), who[8:]): n for name in found if name.startswith("spend:") for who, n in _numbers(found, name).items() if who != "account"}
+    spent = {
+        (int(name.removeprefix("spend:")), who.removeprefix("partner:")): jobs
+        for name in found
+        if name.startswith("spend:")
+        for who, jobs in _numbers(found, name).items()
+        if who != "account"
+    }
     assert spent == {what: count for what, count in model.bought.items() if count}
     for listing in {card.listing for card in cards}:
         mine = [card for card in cards if card.listing == listing]
         assert int(found[f"l:{listing_key(listing)}"]["open"]) == sum(card.stage not in ENDED for card in mine)
-    assert without_lifetime(lifetimes, found) == []
+    states = {f"{ROOT}p:{key}": row["stage"] for key, row in rows.items()}
+    assert undocumented(lifetimes, states) == []
 
 
 def _row(card: Card, row: dict[str, str], lifetime: int) -> None:

@@ -257,11 +257,11 @@ class LedgerMachine(RuleBasedStateMachine):
         key = self.pick(list(self.jobs), nth)
         job, reference = (self.jobs[key] if by_job else ""), (key if by_reference else "")
         outputs = event == COMPLETED
-        found = self.run(self.account.hear(job or None, event, url="u" if outputs else None, reference=reference or None))
+        found = self.run(
+            self.account.hear(job or None, event, url="u" if outputs else None, reference=reference or None)
+        )
         assert found == self.model.hear(event, job, reference, outputs=outputs)
-        self.unanswered = {
-            name: key for name, key in self.unanswered.items() if not self.model.cards[name].job
-        }
+        self.unanswered = {name: key for name, key in self.unanswered.items() if not self.model.cards[name].job}
 
     @rule(route=st.sampled_from(["account", Route.GENERATIONS, Route.GENERATION_READS]), in_flight=st.booleans())
     def refused(self, route: str, in_flight: bool) -> None:
@@ -362,7 +362,13 @@ class LedgerMachine(RuleBasedStateMachine):
         again = card.settled == work.photo.token
         done = self.run(self.account.ledger.settle(work.photo, work.step))
         assert done == self.model.settle(card, work.photo.token, work.step)
-        if done and not again and work.key and work.step.stage is not Stage.CREATING and work.step.stage is not Stage.UNCERTAIN:
+        if (
+            done
+            and not again
+            and work.key
+            and work.step.stage is not Stage.CREATING
+            and work.step.stage is not Stage.UNCERTAIN
+        ):
             self.unanswered.pop(card.name, None)
         if work not in self.settled:
             self.settled.append(work)
@@ -370,7 +376,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def drain(self) -> None:
         while self.model.paused or self.model.paused_listings:
             self.resume(0)
-        while any(card.parked_from for card in self.model.cards.values()):
+        while any(card.pause or card.parked_from for card in self.model.cards.values()):
             self.resume_photo(0)
         for _ in range(60):
             for card in self.model.cards.values():
@@ -383,7 +389,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self._round(DAY_MS if any(self.model.capped(card) for card in self.model.cards.values()) else 11_000, [0])
         self.all_is_as_it_should_be()
         left = [(card.name, card.stage.value) for card in self.open()]
-        assert left == [], "photos that never come to an end"
+        assert left == [], f"photos that never come to an end: {left}"
         assert self.model.slots() == 0
 
     def named(self, message: Dispatched) -> Card:

@@ -210,7 +210,7 @@ class Model:
             assert card.slot or self.slots() + on_their_way <= self.cap, "more creates are sent out than slots are free"
 
     def open(self, card: Card, token: str) -> bool:
-        if card.token != token:
+        if card.token != token or card.opened == token:
             return False
         card.opened, card.lease_ms = token, self.now + LEASE_MS
         return True
@@ -228,14 +228,14 @@ class Model:
             return "paused by people"
         if create and card.stage is not Stage.CREATING and self.capped(card):
             return "capped"
-        used = [latest for granted, latest in self.grants.get(route, {}).values() if latest > self.now - API_WINDOW_MS]
+        used = [latest for _, latest in self.grants.get(route, {}).values() if latest >= self.now - API_WINDOW_MS]
         if token not in self.grants.get(route, {}) and len(used) >= self.limit:
             return "budget"
         return "slots" if create and not card.slot and (self.slots() >= self.cap or self.lowered) else None
 
     def granted(self, card: Card, token: str, route: str, *, create: str | None = None) -> None:
         """One call may be sent within the guard. `create`: the key of a create, whose intent stands in the row now."""
-        self.grants.setdefault(route, {}).setdefault(token, [self.now, self.now + GUARD_MS - 1])
+        self.grants.setdefault(route, {})[token] = [self.now, self.now + GUARD_MS]
         card.ungranted = False
         if create is None:
             return
@@ -291,7 +291,9 @@ class Model:
             if ("over", job) in self.heard:
                 return "late"
         named = [card for card in self.cards.values() if card.named]
-        found = [c for c in named if job and c.job == job] or [c for c in named if reference and c.reference == reference]
+        found = [c for c in named if job and c.job == job] or [
+            c for c in named if reference and c.reference == reference
+        ]
         job = job or (found[0].job or "" if found else "")
         if found and not job:
             return "ignored"
@@ -334,7 +336,14 @@ class Model:
 
     def _anew(self, card: Card, stage: Stage) -> None:
         pause = card.pause or card.listing in self.paused_listings or card.stage is Stage.PARKED
-        card.job, card.reference, card.named, card.spent, card.rereads, card.resume = None, None, False, None, False, False
+        card.job, card.reference, card.named, card.spent, card.rereads, card.resume = (
+            None,
+            None,
+            False,
+            None,
+            False,
+            False,
+        )
         card.next_style, card.cancel, card.pause, card.parked_from = None, None, False, None
         card.regeneration, card.parent = 0, None
         card.wait(stage)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from tests.lifetimes import keys_are_as_documented
 from tests.schemas import hold
 from worker import keys
 from worker.core.photo import NewListing, NewPhoto, Photo, Stage, StepName
@@ -224,28 +224,17 @@ Tell = Callable[..., None]
 
 @pytest.fixture
 def tell(redis_url: str) -> Tell:
-    """Run a story about an account on an empty Redis, and check afterwards that every key is one of the documented."""
+    """Run a story about an account on an empty Redis, and check afterwards that every key is documented and expires."""
 
     def run(story: Story, **settings: Any) -> None:
         async def live() -> None:
             async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as redis:
                 await story(Account(redis, **settings))
-                await _keys_are_documented(redis)
 
         asyncio.run(live())
+        keys_are_as_documented(redis_url)
 
     return run
-
-
-async def _keys_are_documented(redis: Redis) -> None:
-    documented = keys.__doc__ or ""
-    for key in await redis.keys("*"):
-        if key == STREAM:
-            continue
-        root = re.match(re.escape(keys.root("NAME")).replace("NAME", "[a-z]+"), key)
-        assert root, f"{key} is not below an account's root"
-        name = key.removeprefix(root[0]).partition(":")[0]
-        assert f"`{name}" in documented, f"worker/keys.py does not name {key}"
 
 
 STEPS = {step.value for step in StepName}

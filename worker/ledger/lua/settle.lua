@@ -53,7 +53,7 @@ local function settle(key, token, step)
   call_is_over(root, STEP_OF[was], token, now, tonumber(ARGV[4]))
   if #step.drop > 0 then redis.call('HDEL', row, unpack(step.drop)) end
   redis.call('HSET', row, 'stage', stage, 'token', '', 'settled', token, unpack(step.set))
-  redis.call('HDEL', row, 'lost', 'opened')
+  redis.call('HDEL', row, 'lost', 'opened', 'opener')
   if step.retry then redis.call('HINCRBY', row, 'attempt', 1) end
   if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
   if stage ~= was then
