@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from tests.model import books
 from tests.model.model import DAY_MS, READS, Card, Model
 from tests.model.steps import ANSWERS, create_key, step_for
-from tests.redis.conftest import STREAM, Account
+from tests.redis.conftest import FORGETS_MS, STREAM, Account
 from worker.core.identity import photo_key
 from worker.core.photo import ENDED, Photo, Stage, StepName
 from worker.core.routes import Route
@@ -57,7 +57,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
         self.run(self.redis.flushall())
-        self.run(self.redis.script_flush())
         caps = Caps(partners={partner: Cap(per_day=count) for partner, count in DAY_CAP.items()})
         self.account = Account(self.redis, limit=LIMIT, in_flight=SLOTS, caps=caps)
         self.model = Model(cap=SLOTS, limit=LIMIT, day_cap=DAY_CAP, now=self.account.clock_ms)
@@ -276,6 +275,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def flush_scripts(self) -> None:
         """A restart empties the script cache: whatever may be forgotten counts as spent."""
         self.run(self.redis.script_flush())
+        self.run(self.account.beat("worker-1"))
+        self.model.held_until["boot"] = self.model.now + FORGETS_MS
 
     # -- what holds after each of them ----------------------------------------------------------------------------
 

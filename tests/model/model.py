@@ -222,7 +222,7 @@ class Model:
 
     def why_not(self, card: Card, token: str, route: str, *, create: bool) -> str | None:
         """Say why a call may not be made now; None when it may."""
-        if self.held_until.get(route, 0) > self.now or self.held_until.get("account", 0) > self.now:
+        if max(self.held_until.get(what, 0) for what in (route, "account", "boot")) > self.now:
             return "paused"
         if card.stage in TURNS and self.people_hold(card):
             return "paused by people"

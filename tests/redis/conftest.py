@@ -41,6 +41,8 @@ API_WINDOW_MS = 9_000
 GUARD_MS = 1_000
 WINDOW_MS = API_WINDOW_MS + GUARD_MS
 LEASE_MS = 5_000
+#: What a restart of Redis may have lost.
+FORGETS_MS = 2_000
 STREAM = "completions"
 
 
@@ -64,7 +66,7 @@ class Account:
     open: dict[str, Photo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=2_000)
+        scripts = Scripts(self.redis, keys.root(self.name), forgets_ms=FORGETS_MS)
         budgets = {route: Budget(route=route, count=self.limit, window_ms=WINDOW_MS) for route in Route}
         reads = Budget(route=Route.INGEST_READS, count=self.ingest_reads or self.limit, window_ms=WINDOW_MS)
         budgets[Route.INGEST_READS] = reads
@@ -103,6 +105,7 @@ class Account:
         """Let `ms` go by."""
         self.clock_ms += ms
         for part in (
+            self.ledger.scripts,
             self.ledger,
             self.ledger.outbox,
             self.inbox,
@@ -116,8 +119,9 @@ class Account:
 
     async def begin(self, *, hands: int = 100) -> None:
         """Start an account that never sent anything, with one worker."""
-        await self.ledger.unused_api()
+        # The first script marks a restart, and there is nothing yet that it could hold.
         await self.beat("worker-1", hands=hands)
+        await self.ledger.unused_api()
 
     async def beat(self, worker: str, *, hands: int = 100) -> None:
         """Let a worker say that it lives."""
