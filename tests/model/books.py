@@ -9,7 +9,8 @@ from typing import Any
 from redis import Redis
 
 from tests.lifetimes import undocumented
-from tests.model.model import TURNS, Card, Model
+from tests.model.card import TURNS, Card
+from tests.model.model import Model
 from worker import keys
 from worker.core.identity import listing_key, photo_key
 from worker.core.photo import ENDED, STEP_OF, Stage, StepName

@@ -14,7 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from redis.asyncio import Redis
 
 from tests.model import books
-from tests.model.model import DAY_MS, READS, Card, Model
+from tests.model.calls import Calls
+from tests.model.card import READS, Card
+from tests.model.model import DAY_MS, Model
 from tests.model.steps import ANSWERS, create_key, step_for
 from tests.redis.conftest import FORGETS_MS, STREAM, Account
 from worker.core.identity import photo_key
@@ -32,7 +34,7 @@ from worker.ledger.uncertain import UncertainPhotos
 T = TypeVar("T")
 #: So little of everything that photos meet.
 LISTINGS, STYLES, PARTNERS = ("a", "b"), ("modern", "coastal"), ("x", "y")
-SLOTS, LIMIT, DAY_CAP = 2, 3, {"y": 2}
+LIMIT, DAY_CAP = 3, {"y": 2}
 FAILED_JOB = "generation.failed"
 ANY = st.integers(0, 1_000)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
@@ -57,11 +59,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
         self.run(self.redis.flushall())
-        caps = Caps(partners={partner: Cap(per_day=count) for partner, count in DAY_CAP.items()})
-        self.account = Account(self.redis, limit=LIMIT, in_flight=SLOTS, caps=caps)
-        self.model = Model(cap=SLOTS, limit=LIMIT, day_cap=DAY_CAP, now=self.account.clock_ms)
-        self.control, self.pauses = Control(self.account.ledger), Pauses(self.account.ledger)
-        self.uncertain = UncertainPhotos(self.account.ledger.scripts)
         self.books = books.Books(redis_url)
         self.messages: list[Dispatched] = []
         self.delivered: list[Dispatched] = []
@@ -84,10 +81,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.runner.close()
             self.books.redis.close()
 
-    @initialize(count=st.integers(1, 3), partner=st.sampled_from(PARTNERS), style=st.sampled_from(STYLES))
-    def begin(self, count: int, partner: str, style: str) -> None:
+    @initialize(slots=st.integers(1, 2), count=st.integers(1, 3), partner=st.sampled_from(PARTNERS))
+    def begin(self, slots: int, count: int, partner: str) -> None:
+        caps = Caps(partners={partner: Cap(per_day=count) for partner, count in DAY_CAP.items()})
+        self.account = Account(self.redis, limit=LIMIT, in_flight=slots, caps=caps)
+        self.model = Model(cap=slots, calls=Calls(LIMIT), day_cap=DAY_CAP, now=self.account.clock_ms)
+        self.control, self.pauses = Control(self.account.ledger), Pauses(self.account.ledger)
+        self.uncertain = UncertainPhotos(self.account.ledger.scripts)
         self.run(self.account.begin())
-        self.enqueue(LISTINGS[0], count, style, partner, 0)
+        self.enqueue(LISTINGS[0], count, STYLES[0], partner, 0)
 
     # -- people ---------------------------------------------------------------------------------------------------
 
@@ -269,14 +271,14 @@ class LedgerMachine(RuleBasedStateMachine):
         if in_flight:
             self.model.lowered = True
         else:
-            self.model.held_until[route] = max(self.model.held_until.get(route, 0), self.model.now + 3_000)
+            self.model.calls.hold(route, self.model.now + 3_000)
 
     @rule()
     def flush_scripts(self) -> None:
         """A restart empties the script cache: whatever may be forgotten counts as spent."""
         self.run(self.redis.script_flush())
         self.run(self.account.beat("worker-1"))
-        self.model.held_until["boot"] = self.model.now + FORGETS_MS
+        self.model.calls.hold("restart", self.model.now + FORGETS_MS)
 
     # -- what holds after each of them ----------------------------------------------------------------------------
 
@@ -287,8 +289,8 @@ class LedgerMachine(RuleBasedStateMachine):
         told = [json.loads(fields["event"]) for _, fields in self.books.redis.xrange(STREAM)]
         found = [(event["type"].removeprefix("stagecrew.").removesuffix(".v1"), event["subject"]) for event in told]
         assert found == self.model.events
-        for route in self.model.grants:
-            assert self.model.calls_at_once(route) <= LIMIT, f"too many calls of {route} in one window of the API"
+        for route in self.model.calls.made:
+            assert self.model.calls.most_at_once(route) <= LIMIT, f"too many calls of {route} in one window of the API"
 
     # -- details --------------------------------------------------------------------------------------------------
 
@@ -296,7 +298,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.delivered.append(sent)
         card, read = self.named(sent), READS.get(sent.step)
         budget = self.account.limits.budgets[Route(read)] if read else None
-        before = self.model.why_not(card, sent.token, read, create=False) if read else None
+        before = self.model.why_not(card, read, create=False) if read else None
         batch = self.run(self.account.ledger.open(sent.step, [(sent.key, sent.token)], budget))
         assert bool(batch.opened) == self.model.open(card, sent.token)
         if not batch.opened:
@@ -337,13 +339,13 @@ class LedgerMachine(RuleBasedStateMachine):
             work.key = create_key(work.photo)
             intent = {"body": "{}", "idempotency_key": work.key}
             more = {"takes_slot": True, "intent": intent, "stage": Stage.CREATING}
-        reason = self.model.why_not(card, work.photo.token, route, create=create)
+        reason = self.model.why_not(card, route, create=create)
         answer = await self.account.admit(work.photo, route, **more)
         assert not isinstance(answer, Stale)
         if not isinstance(answer, Granted):
             assert reason is not None, "a call that may be made is not granted"
             return False
-        assert reason is None or (reason == "slots" and self.model.slots() < SLOTS), reason
+        assert reason is None or (reason == "slots" and self.model.slots() < self.model.cap), reason
         self.model.granted(card, work.photo.token, route, create=work.key if create else None)
         if create:
             known = self.unanswered.setdefault(card.name, work.key)

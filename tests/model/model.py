@@ -1,88 +1,34 @@
 """The ledger and flow control as one plain account in memory: what Redis must hold after whatever anybody did.
 
-A `Card` is a photo. It is in one place at any time: `backlog` (its turn), `due_ms` (a time), `token` (leased), or none
-of them when it has ended or is held. Everything that Redis keeps in sets and counters follows from the cards, so the
-model has none of those. Choices (whose turn it is, how long to wait) are not modelled: the model says what is allowed.
+Everything that Redis keeps in sets and counters follows from the cards, so the model has none of those. Choices (whose
+turn it is, how long to wait) are not modelled: the model says what is allowed, and what follows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
+from tests.model.calls import Calls
+from tests.model.card import IN_FLIGHT, TURNS, UNPAID, Card
 from worker.core.photo import ENDED, STEP_OF, Stage, StepName
-from worker.core.step import Ending, Step
+from worker.core.step import Step
 
-API_WINDOW_MS, GUARD_MS, LEASE_MS = 9_000, 1_000, 5_000
-WINDOW_MS = API_WINDOW_MS + GUARD_MS
-DAY_MS = 86_400_000
-#: Stages that wait for a turn, stages before any job, stages whose job may run.
-TURNS = {Stage.ACCEPTED: "source", Stage.INGESTED: "generation"}
-UNPAID = {Stage.ACCEPTED, Stage.INGESTING, Stage.INGESTED, Stage.PARKED}
-IN_FLIGHT = {Stage.CREATING, Stage.GENERATING, Stage.UNCERTAIN}
-READS = {StepName.POLL_INGEST: "ingest_reads", StepName.POLL_GENERATION: "generation_reads"}
-
-
-@dataclass
-class Card:
-    """One photo."""
-
-    listing: str
-    photo: str
-    partner: str
-    priority: int
-    style: str
-    stage: Stage = Stage.ACCEPTED
-    backlog: bool = True
-    due_ms: int | None = None
-    token: str = ""
-    lease_ms: int = 0
-    opened: str = ""
-    ungranted: bool = False
-    settled: str = ""
-    slot: bool = False
-    #: What its job is known by, as the row has them, and whether a webhook finds it.
-    reference: str | None = None
-    job: str | None = None
-    named: bool = False
-    #: The day on which its create was counted, until it is known whether it bought anything.
-    spent: int | None = None
-    rereads: bool = False
-    resume: bool = False
-    next_style: str | None = None
-    cancel: str | None = None
-    pause: bool = False
-    parked_from: Stage | None = None
-    regeneration: int = 0
-    parent: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.listing}/{self.photo}"
-
-    def lift(self) -> None:
-        """Take it out of wherever it waits, and from whoever works on it."""
-        self.backlog, self.due_ms, self.token, self.opened, self.ungranted = False, None, "", "", False
-
-    def wait(self, stage: Stage, due_ms: int | None = None) -> None:
-        """Put it where a stage waits: for its turn, or for a time."""
-        self.lift()
-        self.stage = stage
-        self.backlog = due_ms is None and stage in TURNS
-        self.due_ms = due_ms if stage in STEP_OF else None
+LEASE_MS: Final = 5_000
+DAY_MS: Final = 86_400_000
+EVENT_OF: Final = {Stage.DONE: "photo.staged", Stage.FAILED: "photo.failed", Stage.CANCELLED: "photo.cancelled"}
 
 
 @dataclass
 class Model:
-    """The account. `cap`: jobs in flight; `limit`: calls of a route in a window; `day_cap`: jobs a day by partner."""
+    """The account. `cap`: jobs in flight; `calls`: of the API; `day_cap`: jobs that a partner may buy in a day."""
 
     cap: int
-    limit: int
+    calls: Calls
     day_cap: dict[str, int]
     now: int
     cards: dict[str, Card] = field(default_factory=dict)
-    #: By route: token -> [granted, the latest that the call can come in at].
-    grants: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    held_until: dict[str, int] = field(default_factory=dict)
+    #: Somebody else uses the organisation too: the cap is lower than it was, for a time.
     lowered: bool = False
     paused: set[str] = field(default_factory=set)
     paused_listings: set[str] = field(default_factory=set)
@@ -220,22 +166,19 @@ class Model:
             card.lease_ms = self.now + LEASE_MS
         return card.token == token
 
-    def why_not(self, card: Card, token: str, route: str, *, create: bool) -> str | None:
+    def why_not(self, card: Card, route: str, *, create: bool) -> str | None:
         """Say why a call may not be made now; None when it may."""
-        if max(self.held_until.get(what, 0) for what in (route, "account", "boot")) > self.now:
-            return "paused"
         if card.stage in TURNS and self.people_hold(card):
             return "paused by people"
         if create and card.stage is not Stage.CREATING and self.capped(card):
             return "capped"
-        used = [latest for _, latest in self.grants.get(route, {}).values() if latest >= self.now - API_WINDOW_MS]
-        if token not in self.grants.get(route, {}) and len(used) >= self.limit:
-            return "budget"
-        return "slots" if create and not card.slot and (self.slots() >= self.cap or self.lowered) else None
+        if create and not card.slot and (self.slots() >= self.cap or self.lowered):
+            return "slots"
+        return self.calls.why_not(route, self.now)
 
     def granted(self, card: Card, token: str, route: str, *, create: str | None = None) -> None:
         """One call may be sent within the guard. `create`: the key of a create, whose intent stands in the row now."""
-        self.grants.setdefault(route, {})[token] = [self.now, self.now + GUARD_MS]
+        self.calls.granted(route, token, self.now)
         card.ungranted = False
         if create is None:
             return
@@ -244,26 +187,19 @@ class Model:
             card.stage, card.spent = Stage.CREATING, self.now // DAY_MS
             self._buy(card, card.spent, 1)
 
-    def settle(self, card: Card, token: str, step: Step) -> bool:
+    def settle(self, card: Card, token: str, step: Step) -> bool:  # noqa: C901 - all that follows from a step, at a glance
         if card.settled == token:
             return True
         if card.token != token:
             return False
-        for calls in self.grants.values():
-            if token in calls:
-                calls[token][1] = min(calls[token][1], self.now)
+        self.calls.over(token, self.now)
         if card.cancel and step.if_cancelled and (step.stage is not Stage.FAILED or card.cancel == "drop"):
             step = step.if_cancelled
-        was, fields = card.stage, dict(step.fields)
+        was = card.stage
         if step.unspent and card.spent is not None:
             self._buy(card, card.spent, -1)
-        if step.unspent or fields.get("job_id", card.job) != card.job:
-            card.spent = None
-        card.settled, card.job = token, fields.get("job_id", card.job)
-        card.reference = None if "idempotency_key" in step.drop else fields.get("idempotency_key", card.reference)
-        card.rereads = ("rereads" in fields or card.rereads) and "rereads" not in step.drop
-        card.resume = "resume" in fields or card.resume
-        card.slot = (card.slot and not step.release_slot) or step.adopt_slot
+        card.settled = token
+        card.learn(step)
         if was is not step.stage and (was in IN_FLIGHT or step.stage in IN_FLIGHT):
             card.named = step.stage in IN_FLIGHT
             if was is Stage.GENERATING and step.stage not in IN_FLIGHT and card.job:
@@ -271,7 +207,6 @@ class Model:
         turn = step.stage is Stage.INGESTED and (step.requeue or was not in {Stage.INGESTED, Stage.CREATING})
         card.wait(step.stage, None if turn else self.now + step.delay_ms)
         card.parked_from = was if step.stage is Stage.PARKED else None
-        card.pause = card.pause and "pause" not in step.drop
         if card.next_style and (step.stage in TURNS or step.stage in ENDED):
             if step.event:
                 self.events.append((EVENT_OF[step.stage], card.name))
@@ -291,16 +226,13 @@ class Model:
             if ("over", job) in self.heard:
                 return "late"
         named = [card for card in self.cards.values() if card.named]
-        found = [c for c in named if job and c.job == job] or [
-            c for c in named if reference and c.reference == reference
-        ]
-        job = job or (found[0].job or "" if found else "")
-        if found and not job:
-            return "ignored"
-        if found and found[0].job in {None, job}:
-            return self._news(found[0], job, outputs=outputs)
+        found = next((card for card in named if job and card.job == job), None)
+        found = found or next((card for card in named if reference and card.reference == reference), None)
+        job = job or (found.job if found else None) or ""
         if not job:
             return "ignored"
+        if found and found.job in {None, job}:
+            return self._news(found, job, outputs=outputs)
         self.kept[job] = outputs and job not in self.kept
         return "kept"
 
@@ -314,11 +246,6 @@ class Model:
 
     def capped(self, card: Card) -> bool:
         return self.bought.get((self.now // DAY_MS, card.partner), 0) >= self.day_cap.get(card.partner, 10**9)
-
-    def calls_at_once(self, route: str) -> int:
-        """Return the most calls that any window of the API's can have seen, each at the worst of its times."""
-        calls = [tuple(call) for call in self.grants.get(route, {}).values()]
-        return max((sum(a < w + API_WINDOW_MS and b >= w for a, b in calls) for _, w in calls), default=0)
 
     def _buy(self, card: Card, day: int, by: int) -> None:
         self.bought[day, card.partner] = self.bought.get((day, card.partner), 0) + by
@@ -336,16 +263,7 @@ class Model:
 
     def _anew(self, card: Card, stage: Stage) -> None:
         pause = card.pause or card.listing in self.paused_listings or card.stage is Stage.PARKED
-        card.job, card.reference, card.named, card.spent, card.rereads, card.resume = (
-            None,
-            None,
-            False,
-            None,
-            False,
-            False,
-        )
-        card.next_style, card.cancel, card.pause, card.parked_from = None, None, False, None
-        card.regeneration, card.parent = 0, None
+        card.forget()
         card.wait(stage)
         if pause:
             self._park(card)
@@ -374,7 +292,3 @@ class Model:
         if believed:
             self.heard.add(("over", job))
         return "applied" if believed else "read"
-
-
-EVENT_OF = {Stage.DONE: "photo.staged", Stage.FAILED: "photo.failed", Stage.CANCELLED: "photo.cancelled"}
-__all__ = ["Card", "Ending", "Model"]

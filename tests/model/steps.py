@@ -21,7 +21,8 @@ ANSWERS: dict[StepName, tuple[str, ...]] = {
     StepName.INGEST_SOURCE: ("ready", "started", "flow_control", "down", "passing", "source", "receipt", "staged"),
     StepName.POLL_INGEST: ("ready", "running", "not_there", "passing", "rejected"),
     StepName.CREATE_GENERATION: (
-        "created", "passing", "flow_control", "lost", "down", "rejected", "conflict", "asset_gone", "unsent", "too_late",
+        "created", "passing", "flow_control", "lost", "down", "rejected", "conflict", "asset_gone", "unsent",
+        "too_late",
     ),
     StepName.POLL_GENERATION: ("succeeded", "running", "failed", "empty", "not_there", "passing"),
     StepName.STORE_OUTPUTS: ("stored", "expired", "down", "given_up"),
@@ -47,7 +48,7 @@ async def step_for(photo: Photo, name: StepName, answer: str, job: str) -> Step:
     return or_cancelled(photo, step)
 
 
-async def _step(photo: Photo, name: StepName, answer: str, job: str) -> Step:
+async def _step(photo: Photo, name: StepName, answer: str, job: str) -> Step:  # noqa: C901, PLR0911, PLR0912 - a table
     if answer in set(Cause) | {"lost"}:
         cause = Cause.PASSING if answer == "lost" else Cause(answer)
         trouble = Trouble(cause=cause, code="code", message="message", refused=answer in REFUSED)

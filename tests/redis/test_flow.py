@@ -372,7 +372,9 @@ def test_a_grant_that_is_asked_for_again_counts_from_then_on(tell: Tell) -> None
         await account.beat("worker-1")
         [last] = [await account.take(sent) for sent in await account.dispatch()]
         granted = [await account.admit(photo, Route.SOURCE_ASSETS) for photo in [*others, last]]
-        assert [type(answer) for answer in granted] == [Granted] * len(others) + [Wait], "the first one is still counted"
+        assert [type(answer) for answer in granted] == [Granted] * len(others) + [Wait], (
+            "the first one is still counted"
+        )
 
     tell(story)
 
