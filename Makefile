@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 # uv's cache, in the project where there is no home to write to.
 export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 
-.PHONY: help setup run test check bench chaos docs lock clean
+.PHONY: help setup run test model check bench chaos docs lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -29,6 +29,9 @@ run: setup ## Stage the sample listings: real worker, real Redis, real HTTP, san
 
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest
+
+model: setup ## Try the ledger and flow control in other orders of events than `make test` does; MODEL_EXAMPLES=3000
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/model -q -s
 
 check: setup ## Lint, types, floors of the imports
 	@$(BIN)/ruff check .

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,17 +12,14 @@ from redis.asyncio import Redis
 
 from tests.model import books
 from tests.model.calls import Calls
-from tests.model.card import READS, Card
+from tests.model.card import Card
+from tests.model.driver import Driver
 from tests.model.model import DAY_MS, Model
-from tests.model.steps import ANSWERS, create_key, step_for
 from tests.redis.conftest import FORGETS_MS, STREAM, Account
 from worker.core.identity import photo_key
-from worker.core.photo import ENDED, Photo, Stage, StepName
+from worker.core.photo import ENDED, Stage
 from worker.core.routes import Route
-from worker.core.step import Step
-from worker.flow.admission import Granted, Stale
 from worker.flow.caps import Cap, Caps
-from worker.flow.dispatching import Dispatched
 from worker.katalo.notice import COMPLETED
 from worker.ledger.control import Control
 from worker.ledger.pausing import Pauses
@@ -40,36 +34,15 @@ ANY = st.integers(0, 1_000)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
 
 
-@dataclass
-class Work:
-    """A step that some worker has begun; `step` is what it will settle with once it knows."""
-
-    sent: Dispatched
-    photo: Photo
-    granted: bool
-    key: str = ""
-    step: Step | None = None
-
-
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(Driver, RuleBasedStateMachine):
     """One account. Every rule does one thing to both, and after each of them Redis holds what the model says."""
 
     def __init__(self, redis_url: str) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
+        RuleBasedStateMachine.__init__(self)
+        Driver.__init__(self)
         self.redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
         self.run(self.redis.flushall())
         self.books = books.Books(redis_url)
-        self.messages: list[Dispatched] = []
-        self.delivered: list[Dispatched] = []
-        self.at_work: list[Work] = []
-        self.settled: list[Work] = []
-        #: The API: the job of each key, and the create of each photo that nobody knows the outcome of.
-        self.jobs: dict[str, str] = {}
-        self.unanswered: dict[str, str] = {}
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
 
     def teardown(self) -> None:
         """In the end nothing is lost: with everybody's wishes lifted the fleet takes every photo to an end."""
@@ -101,8 +74,6 @@ class LedgerMachine(RuleBasedStateMachine):
         for number, answer in enumerate(answers):
             verdict = self.model.enqueue(listing, f"photo-{number}", style, **more)
             card = self.model.cards[f"{listing}/photo-{number}"]
-            if card.stage in {Stage.ACCEPTED, Stage.PARKED}:
-                self.unanswered.pop(card.name, None)
             assert (answer.verdict, answer.stage) == (verdict, card.stage)
 
     @precondition(lambda self: self.open())
@@ -209,28 +180,28 @@ class LedgerMachine(RuleBasedStateMachine):
     def _round(self, ms: int, answers: list[int]) -> None:
         self.dispatch(ms)
         for nth in range(len(self.messages)):
-            work = self._begin(self.messages.pop(0), answers[nth % len(answers)])
+            work = self.begin_step(self.messages.pop(0), answers[nth % len(answers)])
             if work is not None:
-                self._settle(work)
+                self.settle_step(work)
 
     @precondition(lambda self: self.messages)
     @rule(nth=ANY, answer=ANY)
     def begin_work(self, nth: int, answer: int) -> None:
         """Begin a step; its worker may go on, die, or sleep through its lease."""
-        work = self._begin(self.messages.pop(nth % len(self.messages)), answer)
+        work = self.begin_step(self.messages.pop(nth % len(self.messages)), answer)
         if work is not None:
             self.at_work.append(work)
 
     @precondition(lambda self: self.at_work)
     @rule(nth=ANY)
     def settle(self, nth: int) -> None:
-        self._settle(self.at_work.pop(nth % len(self.at_work)))
+        self.settle_step(self.at_work.pop(nth % len(self.at_work)))
 
     @precondition(lambda self: self.settled)
     @rule(nth=ANY)
     def settle_again(self, nth: int) -> None:
         """The same command comes twice; what was settled stays as it was."""
-        self._settle(self.settled[nth % len(self.settled)])
+        self.settle_step(self.settled[nth % len(self.settled)])
 
     @precondition(lambda self: self.at_work)
     @rule(nth=ANY)
@@ -269,7 +240,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The API answers 429, to somebody of the organisation."""
         self.run(self.account.admission.refused(route, 3_000, in_flight=in_flight))
         if in_flight:
-            self.model.lowered = True
+            self.model.refused_for_jobs()
         else:
             self.model.calls.hold(route, self.model.now + 3_000)
 
@@ -294,88 +265,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # -- details --------------------------------------------------------------------------------------------------
 
-    def _begin(self, sent: Dispatched, answer: int) -> Work | None:
-        self.delivered.append(sent)
-        card, read = self.named(sent), READS.get(sent.step)
-        budget = self.account.limits.budgets[Route(read)] if read else None
-        before = self.model.why_not(card, read, create=False) if read else None
-        batch = self.run(self.account.ledger.open(sent.step, [(sent.key, sent.token)], budget))
-        assert bool(batch.opened) == self.model.open(card, sent.token)
-        if not batch.opened:
-            return None
-        [opened] = batch.opened
-        work = Work(sent=sent, photo=opened.photo, granted=not read)
-        if read:
-            work.granted = opened.wait_ms == 0
-            assert work.granted == (before is None), before
-            if work.granted:
-                self.model.granted(card, sent.token, read)
-        self.run(self._act(work, card, answer))
-        return work
-
-    async def _act(self, work: Work, card: Card, answer: int) -> None:
-        """Do what `worker/pipeline/batch.py` does between opening and settling."""
-        from worker.pipeline.interruption import interruption
-
-        work.step = interruption(work.photo)
-        if work.step is not None:
-            return
-        word = ANSWERS[work.sent.step][answer % len(ANSWERS[work.sent.step])]
-        if work.sent.step in {StepName.INGEST_SOURCE, StepName.CREATE_GENERATION}:
-            work.granted = await self._admit(work, card, word)
-        if not work.granted:
-            word = "wait"
-        job = self._answered(work, word)
-        work.step = await step_for(work.photo, work.sent.step, word, job)
-
-    async def _admit(self, work: Work, card: Card, word: str) -> bool:
-        create = work.sent.step is StepName.CREATE_GENERATION
-        if word in {"receipt", "staged", "too_late"}:
-            return True
-        more: dict[str, Any] = {}
-        route = Route.SOURCE_ASSETS
-        if create:
-            route = Route.REGENERATE if work.photo.parent_job_id else Route.GENERATIONS
-            work.key = create_key(work.photo)
-            intent = {"body": "{}", "idempotency_key": work.key}
-            more = {"takes_slot": True, "intent": intent, "stage": Stage.CREATING}
-        reason = self.model.why_not(card, route, create=create)
-        answer = await self.account.admit(work.photo, route, **more)
-        assert not isinstance(answer, Stale)
-        if not isinstance(answer, Granted):
-            assert reason is not None, "a call that may be made is not granted"
-            return False
-        assert reason is None or (reason == "slots" and self.model.slots() < self.model.cap), reason
-        self.model.granted(card, work.photo.token, route, create=work.key if create else None)
-        if create:
-            known = self.unanswered.setdefault(card.name, work.key)
-            assert known == work.key, "another job is created while nobody knows whether there is one"
-        return True
-
-    def _answered(self, work: Work, word: str) -> str:
-        """Let the API do what an answer means; return the id of the job."""
-        key = work.key or create_key(work.photo)
-        if word in {"created", "lost", "receipt", "staged"}:
-            self.jobs.setdefault(key, f"job-{len(self.jobs)}")
-        return self.jobs.get(key, "")
-
-    def _settle(self, work: Work) -> None:
-        assert work.step is not None
-        card = self.named(work.sent)
-        again = card.settled == work.photo.token
-        done = self.run(self.account.ledger.settle(work.photo, work.step))
-        assert done == self.model.settle(card, work.photo.token, work.step)
-        if (
-            done
-            and not again
-            and work.key
-            and work.step.stage is not Stage.CREATING
-            and work.step.stage is not Stage.UNCERTAIN
-        ):
-            self.unanswered.pop(card.name, None)
-        if work not in self.settled:
-            self.settled.append(work)
-
     def drain(self) -> None:
         while self.model.paused or self.model.paused_listings:
             self.resume(0)
@@ -394,9 +283,6 @@ class LedgerMachine(RuleBasedStateMachine):
         left = [(card.name, card.stage.value) for card in self.open()]
         assert left == [], f"photos that never come to an end: {left}"
         assert self.model.slots() == 0
-
-    def named(self, message: Dispatched) -> Card:
-        return self.model.cards[message.label]
 
     def open(self) -> list[Card]:
         return [card for card in self.model.cards.values() if card.stage not in ENDED]

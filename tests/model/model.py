@@ -16,6 +16,7 @@ from worker.core.step import Step
 
 LEASE_MS: Final = 5_000
 DAY_MS: Final = 86_400_000
+PROBE_MS: Final = 10_000
 EVENT_OF: Final = {Stage.DONE: "photo.staged", Stage.FAILED: "photo.failed", Stage.CANCELLED: "photo.cancelled"}
 
 
@@ -28,8 +29,9 @@ class Model:
     day_cap: dict[str, int]
     now: int
     cards: dict[str, Card] = field(default_factory=dict)
-    #: Somebody else uses the organisation too: the cap is lower than it was, for a time.
-    lowered: bool = False
+    #: Somebody else uses the organisation too: the cap is lower for now, and since when it is that low.
+    lowered: int | None = None
+    lowered_ms: int = 0
     paused: set[str] = field(default_factory=set)
     paused_listings: set[str] = field(default_factory=set)
     bought: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -130,8 +132,16 @@ class Model:
 
     # -- what the fleet does --------------------------------------------------------------------------------------
 
+    def refused_for_jobs(self) -> None:
+        """The API says that too many jobs are in flight: the cap is what we hold, less one, and grows from there."""
+        self.lowered, self.lowered_ms = max(1, self.slots() - 1), self.now
+
     def look(self) -> None:
         """What the leader does before it chooses: leases that ran out come back, turns that ripened are queued."""
+        if self.lowered is not None and self.now - self.lowered_ms >= PROBE_MS:
+            self.lowered, self.lowered_ms = self.lowered + 1, self.now
+        if self.lowered is not None and self.lowered >= self.cap:
+            self.lowered = None
         for card in self.cards.values():
             if card.token and card.lease_ms <= self.now:
                 card.wait(card.stage, self.now)
@@ -172,7 +182,7 @@ class Model:
             return "paused by people"
         if create and card.stage is not Stage.CREATING and self.capped(card):
             return "capped"
-        if create and not card.slot and (self.slots() >= self.cap or self.lowered):
+        if create and not card.slot and self.slots() >= min(self.cap, self.lowered or self.cap):
             return "slots"
         return self.calls.why_not(route, self.now)
 
