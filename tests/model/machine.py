@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.model import books
 from tests.model.calls import Calls
 from tests.model.card import Card
-from tests.model.driver import Driver
+from tests.model.driver import Driver, Work
 from tests.model.model import DAY_MS, Model
 from tests.redis.conftest import FORGETS_MS, STREAM, Account
 from worker.core.identity import photo_key
@@ -30,6 +30,8 @@ T = TypeVar("T")
 LISTINGS, STYLES, PARTNERS = ("a", "b"), ("modern", "coastal"), ("x", "y")
 LIMIT, DAY_CAP = 3, {"y": 2}
 FAILED_JOB = "generation.failed"
+#: What may happen in the middle of a round.
+BETWEEN = ("too many jobs", "a 429", "a webhook", "another order", "cancel", "pause")
 ANY = st.integers(0, 1_000)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
 
@@ -165,6 +167,34 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
     def troubles(self, ms: int, answers: list[int]) -> None:
         """A round in which the API, the store and the sources answer as they like."""
         self._round(ms, answers)
+
+    @rule(ms=MOMENTS, answers=st.lists(ANY, min_size=1, max_size=4), nth=ANY, what=st.sampled_from(BETWEEN))
+    def interrupted(self, ms: int, answers: list[int], nth: int, what: str) -> None:
+        """A round in which something happens between two messages, or while all of their steps are under way."""
+        self.dispatch(ms)
+        begun: list[Work] = []
+        at = nth % (len(self.messages) + 1)
+        for number in range(len(self.messages)):
+            if number == at:
+                self._between(what, nth)
+            if self.messages and (work := self.begin_step(self.messages.pop(0), answers[number % len(answers)])):
+                begun.append(work)
+        if at == len(begun):
+            self._between(what, nth)
+        for work in begun:
+            self.settle_step(work)
+
+    def _between(self, what: str, nth: int) -> None:
+        if what == "too many jobs":
+            self.refused(Route.GENERATIONS, in_flight=True)
+        elif what == "a 429":
+            self.refused(Route.SOURCE_ASSETS, in_flight=False)
+        elif what == "a webhook" and self.jobs:
+            self.webhook(nth, COMPLETED, by_job=True, by_reference=nth % 2 == 0)
+        elif what == "another order":
+            self.enqueue(LISTINGS[0], 2, STYLES[nth % 2], PARTNERS[0], 0)
+        elif what in {"cancel", "pause"} and self.open():
+            _ = self.cancel(nth, keep=nth % 2 == 0) if what == "cancel" else self.pause(nth)
 
     @rule(ms=MOMENTS)
     def dispatch(self, ms: int) -> None:
