@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 # Fleets wait for most of their time, so twice the two cores that the tests are made for; 0 is one after another.
 TESTERS ?= 4
 
-.PHONY: help setup run test check bench chaos docs lock clean
+.PHONY: help setup run test model check bench chaos docs lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -31,6 +31,9 @@ run: setup ## Stage the sample listings: real worker, real Redis, real HTTP, san
 
 test: setup ## Run all tests, TESTERS=4 side by side
 	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal
+
+model: setup ## Try the ledger and flow control in other orders of events than `make test` does; MODEL_EXAMPLES=3000
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/model -q -s
 
 check: setup ## Lint, types, floors of the imports
 	@$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from config.accounts import accounts_of
 from config.settings import Settings, load_settings
+from tests.lifetimes import keys_are_as_documented
 from tests.schemas import hold
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
@@ -182,6 +183,7 @@ def _over(snapshot: Snapshot) -> int:
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     """Build a fleet: `fleet(workers=2, **sandbox_settings)`."""
+    fleets: list[Fleet] = []
     with contextlib.ExitStack() as stack:
 
         def build(*, workers: int = 1, **sandbox: Any) -> Fleet:
@@ -200,6 +202,7 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
                 "KATALO_API_KEY": api.api_key,
             }
             built = Fleet(folder=tmp_path, redis=redis, sandbox=api, environ=environ)
+            fleets.append(built)
             stack.callback(lambda: [stop(worker, within_s=20) for worker in built.workers])
             built._ask(lambda ledger: ledger.unused_api())
             for _ in range(workers):
@@ -207,6 +210,8 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
             return built
 
         yield build
+        for built in fleets:
+            keys_are_as_documented(built.redis.url)
 
 
 def free_port() -> int:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 from PIL import Image
-from redis.asyncio import Redis
 from typer.testing import CliRunner
 
 from config.settings import Settings, load_settings
+from tests.lifetimes import keys_are_as_documented
 from tests.schemas import hold
 from worker.cli import app
 from worker.cli.doors import Doors
@@ -163,25 +163,13 @@ def tell(redis_url: str, tmp_path: Path) -> Tell:
             settings = load_settings(given)
 
             async def live() -> None:
-                async with (
-                    Redis.from_url(redis_url, decode_responses=True, protocol=2) as redis,
-                    open_services(settings) as services,
-                ):
+                async with open_services(settings) as services:
                     desk = Desk(folder=tmp_path, settings=settings, environ=given, sandbox=api, services=services)
                     await desk.push(0)
                     await services.ledger.unused_api()
                     await story(desk)
-                    await _keys_are_documented(redis)
 
             asyncio.run(live())
+            keys_are_as_documented(redis_url)
 
     return run
-
-
-async def _keys_are_documented(redis: Any) -> None:
-    from worker import keys
-
-    documented = keys.__doc__ or ""
-    for key in await redis.keys("sc1:*"):
-        name = key.removeprefix(keys.root("default")).partition(":")[0]
-        assert f"`{name}" in documented, f"worker/keys.py does not name {key}"

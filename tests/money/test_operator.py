@@ -142,6 +142,34 @@ def test_webhooks_of_unknown_jobs_are_forgotten_by_age(tell: Tell) -> None:
     tell(story)
 
 
+def test_dead_letters_are_forgotten_by_age(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        redis = desk.services.account.redis
+        await redis.hset("sc1:{default}:sinks", "put:a", 3)  # type: ignore[misc]
+        for number in range(3):
+            await redis.xadd("sc1:{default}:dead:a", {"event": "{}"}, id=f"{DAY_MS * (number + 1)}-1")
+        assert "say how old" in await desk.stagecrew("purge", "--listing", "a", "--dead-letters", code=2)
+        purge = desk.services.account.purge
+        assert await purge.dead_letters(before_ms=2 * DAY_MS, really=True) == 1
+        said = await desk.stagecrew("purge", "--ended-before", "1d", "--dead-letters")
+        assert "2 dead letters would be forgotten" in said
+        assert "2 dead letters forgotten" in await desk.stagecrew(
+            "purge", "--ended-before", "1d", "--dead-letters", "--yes"
+        )
+        assert await redis.xlen("sc1:{default}:dead:a") == 0
+
+    tell(story)
+
+
+def test_a_partner_that_nobody_knows_is_no_partner_without_bills(tell: Tell) -> None:
+    async def story(desk: Desk) -> None:
+        await desk.enqueue("house", 1, partner="acme")
+        assert "there are: acme" in await desk.stagecrew("reconcile", "--partner", "acne", code=2)
+        assert "everything adds up" in await desk.stagecrew("reconcile", "--partner", "acme")
+
+    tell(story)
+
+
 def test_an_open_listing_still_tells_of_photos_that_were_purged_when_it_is_completed(tell: Tell) -> None:
     async def story(desk: Desk) -> None:
         await desk.enqueue("house", 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import httpx
+from redis.asyncio import Redis
 
 from tests.money.conftest import DAY_MS, HOUR_MS, Desk, Tell, webhook
 from worker.core.photo import Stage, StepName
@@ -86,6 +87,25 @@ def test_after_a_409_to_our_own_body_the_original_is_found(tell: Tell) -> None:
         assert (await desk.books())["jobs_created"] == 1
 
     tell(story)
+
+
+def test_every_uncertain_photo_is_looked_at_however_many_there_are(redis_url: str) -> None:
+    import asyncio
+
+    from tests.redis.conftest import Account
+    from worker.core.identity import photo_key
+    from worker.ledger.uncertain import AT_ONCE, UncertainPhotos
+
+    async def live() -> None:
+        async with Redis.from_url(redis_url, decode_responses=True, protocol=2) as redis:
+            account, count = Account(redis), AT_ONCE * 2 + 1
+            await account.enqueue("house", count)
+            keys = {photo_key("house", f"photo-{number}"): number for number in range(count)}
+            await redis.zadd("sc1:{default}:held:uncertain", keys)
+            found = await UncertainPhotos(account.ledger.scripts).all(job_deadline_ms=1)
+            assert [photo.photo_id for photo in found] == [f"photo-{number}" for number in range(count)]
+
+    asyncio.run(live())
 
 
 def test_two_photos_never_go_on_with_one_job(tell: Tell) -> None:

@@ -238,13 +238,21 @@ def test_a_paused_listing_whose_rows_have_gone_can_still_be_resumed(stagecrew, s
     on_account(settings, forget)
     assert "listing L goes on" in stagecrew("resume", "L").stdout
     assert stagecrew("resume", "L").exit_code == 1
-    assert stagecrew("pause", "L").exit_code == 1
+
+
+def test_a_listing_is_paused_before_anything_of_it_is_there(stagecrew, settings) -> None:
+    said = stagecrew("pause", "L", "--reason", "not yet")
+    assert (said.exit_code, said.stdout) == (0, "listing L is paused; nothing of it is in the ledger yet\n")
+    enqueue(settings, "L", 2)
+    assert set(stages(settings).values()) == {Stage.PARKED}
+    assert "2 photos resumed" in stagecrew("resume", "L").stdout
 
 
 def test_answers_of_pause_as_json_name_what_is_unknown(stagecrew, settings) -> None:
-    result = stagecrew("pause", "nobody", "--json")
+    result = stagecrew("pause", "nobody/no photo", "--json")
     assert result.exit_code == 1
-    assert json.loads(result.stdout) == {"photos": [], "done": [], "unknown": ["nobody"]}
+    assert json.loads(result.stdout) == {"photos": [], "done": [], "unknown": ["nobody/no photo"]}
+    assert "only a whole LISTING can be paused before it is there" in stagecrew("pause", "nobody/no photo").stderr
 
 
 def test_a_store_that_can_not_be_used_is_one_clear_line(settings: Settings, tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 
 from worker.cli.tables import bare_table, row
+from worker.core.events import timestamp
 from worker.core.reconcile import NOBODY, TROUBLE, Amount, Entry, Kind, Report
 
 #: Listings and troubles that a table shows; CSV and JSON have them all.
@@ -24,6 +24,7 @@ _WORDS: Final = {
     Kind.UNKNOWN: "BILLED, UNKNOWN TO US",
     Kind.FREE: "staged, not billed",
     Kind.NOT_YET: "staged, bill may come",
+    Kind.REFUNDED: "given back, and refunds",
 }
 _COLUMNS: Final = (
     "kind", "event_id", "job_id", "usage_type", "created_at", "billable", "amount_usd",
@@ -148,7 +149,7 @@ def _photo(entry: Entry) -> str:
 
 
 def _usd(entry: Entry) -> str:
-    return f"{entry.line.amount_usd:f}" if entry.line and entry.line.amount_usd is not None else "?"
+    return f"{entry.line.usd:f}" if entry.line and entry.line.usd is not None else "?"
 
 
 def _first(*texts: str | None) -> str:
@@ -157,6 +158,6 @@ def _first(*texts: str | None) -> str:
 
 def _moment(ms: int) -> str | None:
     try:
-        return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return timestamp(ms)
     except (ValueError, OverflowError):
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from worker.core.events import clock_text
 from worker.ledger.usage import remaining
 
 if TYPE_CHECKING:
@@ -16,16 +16,12 @@ def money_lines(snapshot: Snapshot) -> list[str]:
     lines = []
     if snapshot.parked is not None:
         trial = snapshot.parked.state == "trial"
-        again = "its calls are tried again" if trial else f"probed again at {_clock(snapshot.parked.next_probe_ms)}"
+        again = "its calls are tried again" if trial else f"probed again at {clock_text(snapshot.parked.next_probe_ms)}"
         why = f" ({snapshot.parked.reason})" if trial else ""
-        lines.append(f"parked since {_clock(snapshot.parked.since_ms)} UTC{why}; {again}, and it goes on by itself")
+        lines.append(f"parked since {clock_text(snapshot.parked.since_ms)} UTC{why}; {again}, and it goes on by itself")
     lines += [f"CAPPED: {view.describe()}" for view in snapshot.capped]
     if snapshot.bought_today:
         lines.append(f"bought today (UTC): {snapshot.bought_today:,}")
     if snapshot.usage is not None and (left := remaining(snapshot.usage.summary)) is not None:
-        lines.append(f"left of the included allowance: {left:,f} (read at {_clock(snapshot.usage.read_ms)} UTC)")
+        lines.append(f"left of the included allowance: {left:,f} (read at {clock_text(snapshot.usage.read_ms)} UTC)")
     return lines
-
-
-def _clock(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -6,7 +6,6 @@ import contextlib
 import getpass
 import json
 import socket
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -53,8 +52,8 @@ def pause(
 ) -> None:
     """Pause photos, listings, partners or the whole account; without any of them, show what is paused.
 
-    What is before its create waits, and photos that come to a paused listing, partner or account wait too. Jobs in
-    flight are paid for and go on to be stored.
+    What is before its create waits, and photos that come to a paused listing, partner or account wait too, so a listing
+    may be paused before anything of it is there. Jobs in flight are paid for and go on to be stored.
     """
     if not (names or partner or everything):
         steer(context, account, lambda on: _show(on, as_json=as_json))
@@ -81,10 +80,16 @@ def pause(
                 answers += await pauses.pause_listing(listing_id, reason=reason, by=by)
             single = [photo for photo in photos if photo[0] not in whole]
             answers += await pauses.pause(single, reason=reason, by=by)
-        return answers, found.unknown, lines
+        to_come = [name for name in found.unknown if await _listing_to_come(on, name, reason=reason, by=by)]
+        lines += [f"listing {name} is paused; nothing of it is in the ledger yet" for name in to_come]
+        return answers, [name for name in found.unknown if name not in to_come], lines
 
     answers, unknown, lines = steer(context, account, work)
-    tell(answers, _PAUSED, unknown, lines=lines, as_json=as_json)
+    where = (
+        "the ledger knows no such photo, and only a whole LISTING can be paused before it is there; of several "
+        "accounts, say whose it will be with --account"
+    )
+    tell(answers, _PAUSED, unknown, lines=lines, as_json=as_json, where=where)
     if unknown:
         raise typer.Exit(exits.TROUBLE)
 
@@ -133,7 +138,8 @@ def resume(
 
 
 async def _show(on: Steering, *, as_json: bool) -> None:
-    from worker.core.photo import Stage  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.core.events import clock_text  # noqa: PLC0415 - `--help` must not wait for it
+    from worker.core.photo import Stage  # noqa: PLC0415
     from worker.ledger.pausing import Pauses  # noqa: PLC0415
 
     shown: dict[str, object] = {}
@@ -144,9 +150,7 @@ async def _show(on: Steering, *, as_json: bool) -> None:
         shown[name] = jsonable(pauses)
         parked += snapshot.stages.get(Stage.PARKED, 0)
         where = f"{name}: " if len(on.ledgers) > 1 else ""
-        for pause in pauses:
-            since = datetime.fromtimestamp(pause.since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-            lines.append(harmless(f"{where}{pause} (since {since} UTC)"))
+        lines += [harmless(f"{where}{pause} (since {clock_text(pause.since_ms)} UTC)") for pause in pauses]
     if as_json:
         say(json.dumps({"pauses": shown, "parked": parked}))
         return
@@ -154,6 +158,17 @@ async def _show(on: Steering, *, as_json: bool) -> None:
         say(line)
     if parked:
         say(f"{count(parked, 'photo')} parked: `stagecrew failed --stage parked` lists them")
+
+
+async def _listing_to_come(on: Steering, name: str, *, reason: str, by: str) -> bool:
+    """Pause a listing that no ledger knows; False when it is not plain whose it will be, or that a listing is meant."""
+    from worker.ledger.pausing import Pauses  # noqa: PLC0415 - `--help` must not wait for it
+
+    if len(on.ledgers) != 1 or "/" in name:
+        return False
+    [ledger] = on.ledgers.values()
+    await Pauses(ledger).pause_listing(name, reason=reason, by=by)
+    return True
 
 
 def _who() -> str:

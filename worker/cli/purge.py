@@ -23,6 +23,10 @@ def purge(
     inbox: Annotated[
         bool, typer.Option("--inbox", help="With --ended-before: webhooks too whose job nobody here knows.")
     ] = False,
+    dead_letters: Annotated[
+        bool,
+        typer.Option("--dead-letters", help="With --ended-before: messages too that sinks did not take."),
+    ] = False,
     listing: Annotated[str | None, typer.Option(metavar="ID", help="Rows of this listing's ended photos.")] = None,
     outputs: Annotated[
         bool, typer.Option("--outputs", help="With --listing: its pictures, manifests and receipts in the store too.")
@@ -35,14 +39,14 @@ def purge(
     A photo whose row is gone and whose manifest stands is still known as staged. With --outputs the manifest goes too:
     such a photo, enqueued again, is bought again.
     """
-    _check(ended_before, listing, inbox=inbox, outputs=outputs)
+    _check(ended_before, listing, inbox=inbox, dead_letters=dead_letters, outputs=outputs)
 
-    async def work(services: Services) -> tuple[Purged, int]:
+    async def work(services: Services) -> tuple[Purged, int, int]:
         if listing is not None:
-            return await _listing(services, listing, outputs=outputs, really=yes)
-        return await _old(services, ended_before or "", inbox=inbox, really=yes)
+            return *await _listing(services, listing, outputs=outputs, really=yes), 0
+        return await _old(services, ended_before or "", inbox=inbox, dead_letters=dead_letters, really=yes)
 
-    found, others = with_services(context, work, account=account, needs_key=False)
+    found, others, dead = with_services(context, work, account=account, needs_key=False)
     verb = "forgotten" if yes else "would be forgotten"
     say(f"{count(found.rows, 'row')} {verb}; {count(found.open, 'photo')} open or held, left alone")
     if found.later:
@@ -51,22 +55,27 @@ def purge(
         say(f"{count(others, 'object')} of the store {'deleted' if yes else 'would be deleted'}")
     if inbox:
         say(f"{count(others, 'webhook')} of unknown jobs {verb}")
+    if dead_letters:
+        say(f"{count(dead, 'dead letter')} {verb}")
     if not yes:
         if outputs and others:
             complain(f"listing {listing} would be bought again if it were enqueued again")
         complain("nothing was changed; --yes does it")
 
 
-def _check(ended_before: str | None, listing: str | None, *, inbox: bool, outputs: bool) -> None:
+def _check(ended_before: str | None, listing: str | None, *, inbox: bool, dead_letters: bool, outputs: bool) -> None:
     if (ended_before is None) is (listing is None):
         stop("say one of --ended-before AGE and --listing ID")
-    if inbox and ended_before is None:
-        stop("--inbox goes by age: say how old with --ended-before AGE")
+    for option, given in (("--inbox", inbox), ("--dead-letters", dead_letters)):
+        if given and ended_before is None:
+            stop(f"{option} goes by age: say how old with --ended-before AGE")
     if outputs and listing is None:
         stop("--outputs is of one listing: say which with --listing ID")
 
 
-async def _old(services: Services, age: str, *, inbox: bool, really: bool) -> tuple[Purged, int]:
+async def _old(
+    services: Services, age: str, *, inbox: bool, dead_letters: bool, really: bool
+) -> tuple[Purged, int, int]:
     from worker.core.moments import span_ms  # noqa: PLC0415 - `--help` must not wait for it
 
     try:
@@ -75,7 +84,8 @@ async def _old(services: Services, age: str, *, inbox: bool, really: bool) -> tu
         stop(str(error))
     purge_ = services.account.purge
     webhooks = await purge_.inbox(before_ms=before_ms, really=really) if inbox else 0
-    return await purge_.all_rows(ended_before_ms=before_ms, really=really), webhooks
+    dead = await purge_.dead_letters(before_ms=before_ms, really=really) if dead_letters else 0
+    return await purge_.all_rows(ended_before_ms=before_ms, really=really), webhooks, dead
 
 
 async def _listing(services: Services, listing: str, *, outputs: bool, really: bool) -> tuple[Purged, int]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from worker.cli import exits
 from worker.cli.api_doors import OneAccount, with_services
-from worker.cli.terminal import complain, console, count, say, stop
+from worker.cli.terminal import complain, console, count, harmless, say, stop
 
 if TYPE_CHECKING:
     from worker.core.reconcile import Report
     from worker.services import Services
+
+
+#: Partners that are named to whoever meant another.
+_NAMED: Final = 20
 
 
 class Format(StrEnum):
@@ -74,4 +78,15 @@ async def _report(services: Services, since: str | None, until: str | None, part
         since_ms = (parse_ms(usage.summary.period_start) if usage else None) or at_ms - 30 * DAY_MS
     if since_ms >= until_ms:
         stop("--since must be before --until")
-    return await reconciled(services, since_ms=since_ms, until_ms=until_ms, now_ms=at_ms, partner=partner)
+    report = await reconciled(services, since_ms=since_ms, until_ms=until_ms, now_ms=at_ms, partner=partner)
+    if partner is not None and not report.entries:
+        await _must_be_known(services, partner, report)
+    return report
+
+
+async def _must_be_known(services: Services, partner: str, report: Report) -> None:
+    """End the command when nobody knows the partner: a name that is misspelt would seem to owe nothing."""
+    known = report.known_partners | (await services.ledger.snapshot()).partners.keys()
+    if partner not in known:
+        names = ", ".join(sorted(known)[:_NAMED]) + (", ..." if len(known) > _NAMED else "")
+        stop(harmless(f"no partner {partner} is known; there are: {names or 'none yet'}"))

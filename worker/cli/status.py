@@ -55,8 +55,10 @@ async def look(ledgers: Mapping[str, AccountPort]) -> list[Look]:
 def _as_json(snapshot: Snapshot, prospect: Prospect) -> dict[str, Any]:
     found = jsonable(snapshot)
     assert isinstance(found, dict)
-    outlooks = {partner: {"share": one.share, "done_ms": one.done_ms} for partner, one in prospect.partners().items()}
-    return {**found, "outlooks": outlooks}
+    held = snapshot.without_turns(some.partner for some in prospect.waiting)
+    partners = prospect.without(held).partners()
+    outlooks = {partner: {"share": one.share, "done_ms": one.done_ms} for partner, one in partners.items()}
+    return {**found, "outlooks": outlooks, "no_turns": prospect.photos_of(held)}
 
 
 def overviews(looks: Sequence[Look]) -> RenderableType:
@@ -114,7 +116,7 @@ def overview(snapshot: Snapshot, prospect: Prospect) -> RenderableType:
     if snapshot.partners:
         parts += ["", partner_table(snapshot)]
     if prospect.waiting:
-        held = frozenset(some.partner for some in prospect.waiting if snapshot.waits(some.partner))
+        held = snapshot.without_turns(some.partner for some in prospect.waiting)
         parts += ["", outlook_table(prospect, held=held)]
     if snapshot.workers:
         parts += ["", worker_table(snapshot)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from rich.table import Table
@@ -12,6 +10,7 @@ from rich.text import Text
 
 from config.accounts import DEFAULT
 from worker.cli.terminal import count, duration, harmless
+from worker.core.events import clock_text
 from worker.core.photo import Stage
 from worker.flow.outlook import Prospect
 from worker.ledger.snapshot import PhotoView, SinkView, Snapshot
@@ -79,9 +78,7 @@ def partner_table(snapshot: Snapshot, *, limit: int = 20) -> Table:
 def outlook_table(prospect: Prospect, *, held: frozenset[str] = frozenset(), limit: int = 20) -> Table:
     """Return what each partner that waits may expect, those that are done last first; `held`: have no turns now."""
     table = _table("partner", ">waiting", ">share now", ">done in")
-    waiting: Counter[str] = Counter()
-    for some in prospect.waiting:
-        waiting[some.partner] += some.photos
+    waiting = prospect.photos_of({some.partner for some in prospect.waiting})
     outlooks = sorted(prospect.without(held).partners().items(), key=lambda item: -item[1].done_ms)
     rows = [(partner, "0%", "paused or capped") for partner in sorted(held & waiting.keys())]
     rows += [(partner, f"{one.share:.0%}", duration(one.done_ms / 1000)) for partner, one in outlooks]
@@ -150,7 +147,7 @@ def photo_table(views: Iterable[PhotoView]) -> Table:
     for view in views:
         fate = f"cancelled: its result is to be {_FATES[view.cancel]}" if view.cancel in _FATES else None
         reason = ": ".join(part for part in (fate, view.error_code, view.error_message) if part)
-        since = datetime.fromtimestamp(view.stage_since_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        since = clock_text(view.stage_since_ms)
         _row(
             table,
             *[view.account] * named,
@@ -170,7 +167,7 @@ def letter_table(letters: Iterable[Mapping[str, Any]]) -> Table:
     """Return dead letters with what they were about and why they are dead."""
     table = _table("since (UTC)", "about", "message", "id", ">tries", "reason")
     for letter in letters:
-        since = datetime.fromtimestamp(int(letter["dead_ms"]) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        since = clock_text(int(letter["dead_ms"]))
         _row(table, since, *(str(letter[name]) for name in ("subject", "type", "id", "tries", "reason")))
     return table
 

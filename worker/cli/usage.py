@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,12 +43,13 @@ async def _read(services: Services) -> tuple[UsageRead, Snapshot]:
 
 def plain(found: UsageRead, snapshot: Snapshot) -> dict[str, Any]:
     """Return the summary as JSON data; numbers keep their digits as text, and what is not known is null."""
-    from worker.ledger.usage import remaining  # noqa: PLC0415 - as above
+    from worker.core.events import timestamp  # noqa: PLC0415 - as above
+    from worker.ledger.usage import remaining  # noqa: PLC0415
 
     summary, left = found.summary, remaining(found.summary)
     return {
         "account": snapshot.account,
-        "read_at": _moment(found.read_ms),
+        "read_at": timestamp(found.read_ms),
         "enabled": summary.enabled,
         "period": {"start": summary.period_start, "end": summary.period_end},
         "usage": {name: str(number) for name, number in summary.usage.items()},
@@ -86,7 +86,3 @@ def _show(found: UsageRead, snapshot: Snapshot) -> None:
 
 def _number(number: Decimal) -> str:
     return f"{number:,}" if number == number.to_integral_value() else f"{number:,f}"
-
-
-def _moment(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -84,6 +84,11 @@ def timestamp(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def clock_text(ms: int) -> str:
+    """Return milliseconds since the epoch as people read them, in UTC and to the second: `2026-03-01 12:00:05`."""
+    return timestamp(ms)[:19].replace("T", " ")
+
+
 def _account_event(kind: str, account: str, now_ms: int, data: Mapping[str, Any]) -> str:
     return dumps(
         {

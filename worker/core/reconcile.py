@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+#: How a type of a line that gives money back may be called.
+_REFUND_WORDS: Final = ("refund", "credit_note", "reversal", "chargeback")
 #: Partner under which bills stand that are no known photo's.
 NOBODY: Final = ""
 
@@ -28,6 +30,7 @@ class Kind(StrEnum):
     UNKNOWN = "billed_unknown"  #: no photo of ours has this job
     FREE = "staged_not_billed"  #: a cached result, or a bill that never came
     NOT_YET = "not_billed_yet"  #: its bill may still come
+    REFUNDED = "refunded"  #: money that was given back, and a bill that was given back whole
 
 
 #: What does not add up: somebody should look at it.
@@ -62,6 +65,19 @@ class Line:
     def costs(self) -> bool:
         """Whether it may cost something; only a plain no, or an amount of nothing, says that it does not."""
         return self.billable is not False and self.amount_usd != 0
+
+    @property
+    def refunds(self) -> bool:
+        """Whether it gives money back: how a refund looks is not documented, so its amount or its type may say so."""
+        named = any(word in (self.usage_type or "").lower() for word in _REFUND_WORDS)
+        return named or (self.amount_usd is not None and self.amount_usd < 0)
+
+    @property
+    def usd(self) -> Decimal | None:
+        """What it adds to the bill; None when it does not say. A refund takes off, whichever sign its amount has."""
+        if self.amount_usd is None:
+            return None
+        return -abs(self.amount_usd) if self.refunds else self.amount_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +119,10 @@ class Amount:
         self.lines += 1
         if line is None or not line.costs:
             return
-        if line.amount_usd is None:
+        if line.usd is None:
             self.unpriced += 1
         else:
-            self.usd += line.amount_usd
+            self.usd += line.usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +137,8 @@ class Report:
     partners: Mapping[str, Amount] = field(default_factory=dict)
     listings: Mapping[tuple[str, str], Amount] = field(default_factory=dict)
     total: Amount = field(default_factory=Amount)
+    #: Partners of any bill or job of the span, whichever one the report is on.
+    known_partners: frozenset[str] = frozenset()
 
     @property
     def troubles(self) -> tuple[Entry, ...]:
@@ -154,9 +172,14 @@ def reconcile(
     ordered = sorted(once, key=lambda line: (line.created_ms or 0, line.event_id))
     assets = {job.source_asset_id: job for job in bought.values() if job.source_asset_id}
     seen: dict[tuple[object, ...], str] = {}
+    refunded = _given_back(ordered)
     entries = []
     for line in ordered:
-        entry = _entry(line, bought.get(line.job_id or ""), seen, assets, uncertain or {})
+        job = bought.get(line.job_id or "")
+        if line.refunds or line.event_id in refunded:
+            entry = Entry(kind=Kind.REFUNDED, line=line, bought=job, note=refunded.get(line.event_id, ""))
+        else:
+            entry = _entry(line, job, seen, assets, uncertain or {})
         if line.created_ms is None or since_ms <= line.created_ms < until_ms:
             entries.append(entry)
     told = {line.job_id for line in ordered}
@@ -164,9 +187,33 @@ def reconcile(
         if job.job_id not in told and job.fate is Fate.STAGED and since_ms <= job.since_ms < until_ms:
             late = now_ms - job.since_ms >= lateness_ms
             entries.append(Entry(kind=Kind.FREE if late else Kind.NOT_YET, line=None, bought=job))
+    known = frozenset(job.partner for job in bought.values())
     if partner is not None:
         entries = [entry for entry in entries if entry.bought is not None and entry.bought.partner == partner]
-    return _summed(entries, since_ms=since_ms, until_ms=until_ms, partner=partner)
+    summed = _summed(entries, since_ms=since_ms, until_ms=until_ms, partner=partner)
+    return replace(summed, known_partners=known)
+
+
+def _given_back(ordered: Sequence[Line]) -> dict[str, str]:
+    """Return the bills that a refund takes back whole, by event id: what stays of a job's bills is held against it.
+
+    The latest bill of the job goes first: it is the second one that should not have been. A refund of less than the
+    bill, or of an amount that is not said, takes none back: the bill stands, and somebody may have to look at it.
+    """
+    bills: dict[str | None, list[Line]] = defaultdict(list)
+    for line in ordered:
+        if line.costs and not line.refunds and line.job_id:
+            bills[line.job_id].append(line)
+    found = {}
+    for line in ordered:
+        if not (line.refunds and line.costs):
+            continue
+        alike = [bill for bill in bills[line.job_id] if bill.usd is not None and line.usd is not None]
+        match = next((bill for bill in reversed(alike) if bill.usd == abs(line.usd or 0)), None)
+        if match is not None:
+            bills[line.job_id].remove(match)
+            found[match.event_id] = f"given back by {line.event_id}"
+    return found
 
 
 def _entry(

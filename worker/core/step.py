@@ -44,6 +44,9 @@ class Step:
     unspent: bool = False
     #: Back to its place in the backlog of its stage, instead of asking again at a time.
     requeue: bool = False
+    #: What becomes of the photo instead when it was cancelled meanwhile: of a failure if its result was to be dropped,
+    #: of a create that was refused in any case. Decided by the script, on the row.
+    if_cancelled: Step | None = None
     #: A completion message (CloudEvents JSON), put on the stream by the script that settles the step.
     event: str | None = None
     #: How long a job or an ingest took, in ms, and the kinds that learn from it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -33,6 +34,14 @@ class Prospect:
     def without(self, partners: Container[str]) -> Prospect:
         """Return the prospects of the others if these have no turns."""
         return replace(self, waiting=tuple(some for some in self.waiting if some.partner not in partners))
+
+    def photos_of(self, partners: Container[str]) -> dict[str, int]:
+        """Return how many photos of each of these partners wait."""
+        found: Counter[str] = Counter()
+        for some in self.waiting:
+            if some.partner in partners:
+                found[some.partner] += some.photos
+        return dict(sorted(found.items()))
 
     def done_ms(self, photos: int) -> int:
         """Return when the last of so many photos would be done, if nothing else waited."""

@@ -57,7 +57,9 @@ class Bills:
         prices = {
             event.usage_type or "job": str(event.unit_price_usd)
             for event in events
-            if event.unit_price_usd is not None and event.billable is not False
+            # A refund is no price: it may have the type of what it gives back.
+            if event.unit_price_usd is not None and event.unit_price_usd >= 0 and event.billable is not False
+            if event.amount_usd is None or event.amount_usd >= 0
         }
         if prices:
             await self._redis.hset(f"{self._root}prices", mapping=prices)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -136,9 +137,13 @@ class Ledger:
         return args
 
     async def open(self, step: StepName, leases: Sequence[tuple[str, str]], read: Budget | None = None) -> Batch:
-        """Open the leases (photo key, token) of a batch; with `read`, take each photo's read grant in the same call."""
+        """Open the leases (photo key, token) of a batch; with `read`, take each photo's read grant in the same call.
+
+        A lease is opened once: of a message that came twice only one has it.
+        """
         args: list[str | int] = [self.clock, self._lease_ms, step.value]
         args += read.args() if read else ("", 0, 0)
+        args.append(secrets.token_hex(4))
         for key, token in leases:
             args += [key, token]
         now_ms, waiting, in_flight, *rows = json.loads(await self._scripts.call(_PACKAGE, "open", args))
@@ -263,4 +268,6 @@ def _wire(photo: Photo, step: Step) -> dict[str, Any]:
     if step.duration_ms is not None:
         wire["duration"] = step.duration_ms
         wire["duration_kinds"] = list(step.duration_kinds)
+    if step.if_cancelled is not None:
+        wire["cancelled"] = _wire(photo, step.if_cancelled)
     return wire

@@ -1,4 +1,4 @@
-"""Forgets what has ended, before its time: rows of ended photos, webhooks of unknown jobs. Never anything open."""
+"""Forgets what has ended, before its time: ended photos' rows, webhooks of unknown jobs, dead letters. Nothing open."""
 
 from __future__ import annotations
 
@@ -58,6 +58,29 @@ class Purge:
                 pipe.zrem(f"{root}inbox", *jobs)
                 await pipe.execute()
         return len(jobs)
+
+    async def dead_letters(self, *, before_ms: int, really: bool) -> int:
+        """Forget messages that sinks refused or failed to take before a time; return how many (that would be).
+
+        Their photos have ended as they say; only the message is lost. By Redis's clock, which numbers them.
+        """
+        root, found = self._scripts.root, 0
+        for field in await self._redis.hkeys(f"{root}sinks"):
+            kind, _, sink = field.partition(":")
+            if kind != "put":
+                continue
+            dead = f"{root}dead:{sink}"
+            if really:
+                found += int(await self._redis.xtrim(dead, minid=f"{before_ms}-0", approximate=False))
+            else:
+                found += await self._dead_before(dead, before_ms)
+        return found
+
+    async def _dead_before(self, dead: str, before_ms: int) -> int:
+        found, first = 0, "-"
+        while some := await self._redis.xrange(dead, first, f"({before_ms}-0", count=_CHUNK):
+            found, first = found + len(some), f"({some[-1][0]}"
+        return found
 
     async def _keys(self) -> AsyncIterable[list[str]]:
         prefix, cursor = f"{self._scripts.root}p:", 0

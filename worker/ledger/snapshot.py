@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.core.events import timestamp
+from worker.core.events import clock_text
 from worker.core.photo import Stage
 from worker.flow.parking import Parked
 from worker.ledger.usage import UsageRead
@@ -126,7 +126,7 @@ class CappedView:
             cap = "the included allowance" + (" is not in the usage summary" if self.number is None else " is used up")
         else:
             cap = f"the cap of {self.number:,} billable jobs a {self.cap} is reached"
-        again = timestamp(self.until_ms)[:16].replace("T", " ")
+        again = clock_text(self.until_ms)[:16]
         photos = f"{self.waiting:,} photo{'' if self.waiting == 1 else 's'}"
         return f"{who}: {cap}; {photos} wait, looked at again {again} UTC"
 
@@ -194,6 +194,10 @@ class Snapshot:
         """Why nothing new is sent for the account, or None: the API's refusal first, then a person's pause."""
         by_people = next((str(pause) for pause in self.pauses if pause.partner is None), None)
         return self.paused_reason or by_people
+
+    def without_turns(self, partners: Iterable[str]) -> frozenset[str]:
+        """Return those of some partners that have no turns now."""
+        return frozenset(partner for partner in partners if self.waits(partner))
 
     def waits(self, partner: str) -> bool:
         """Say whether a partner has no turns now: by a pause or a cap, its own or the account's."""

@@ -46,6 +46,8 @@ class Scripts:
         """`root` is the hash-tagged prefix of all keys; `forgets_ms`: what a restart may have lost of the ledger."""
         self.redis = redis
         self.root = root
+        #: A pushed time in ms for tests; empty means Redis's own.
+        self.clock = ""
         self._forgets_ms = forgets_ms
 
     async def call(self, package: str, name: str, args: Sequence[str | int | float | bytes]) -> Any:
@@ -79,5 +81,5 @@ class Scripts:
         """Hold all budgets for as long as the server may have forgotten grants, once for each restart."""
         text, sha = _own(self.root, "worker.lua", "restarted")
         if not (await self.redis.script_exists(sha))[0]:
-            await self.redis.eval(text, 1, self.root, self._forgets_ms)
+            await self.redis.eval(text, 1, self.root, self.clock, self._forgets_ms)
             await self.redis.script_load(text)

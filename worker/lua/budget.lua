@@ -1,5 +1,6 @@
 -- A route's budget: the times of the grants in the last window are kept, so N a window holds in every sliding window.
--- Grants are members named by their token: asking twice with one token spends once.
+-- Grants are members named by their token: asking twice with one token spends once, and the call counts from when it was
+-- asked for last, because the one that is sent is that one.
 local function budget_hold(root, now, window)
   local boot = tonumber(redis.call('GET', root .. 'boot') or '')
   if not boot then
@@ -19,7 +20,7 @@ end
 -- How long until a grant may be given, in ms; 0 is now.
 local function budget_wait(root, route, limit, window, now, token, probe)
   local grants = root .. 'grants:' .. route
-  if redis.call('ZSCORE', grants, token) then return 0 end
+  if tonumber(redis.call('ZSCORE', grants, token) or '-inf') >= now - window then return 0 end
   local wait = math.max(budget_hold(root, now, window), paused_until(root, route, probe) - now)
   redis.call('ZREMRANGEBYSCORE', grants, '-inf', '(' .. (now - window))
   local used = redis.call('ZCARD', grants)
@@ -35,6 +36,8 @@ local function budget_take(root, route, window, now, token)
   if redis.call('ZADD', grants, 'NX', now, token) == 1 then
     redis.call('PEXPIRE', grants, window * 2)
     redis.call('HINCRBY', root .. 'totals', 'granted:' .. route, 1)
+  else
+    redis.call('ZADD', grants, 'XX', 'GT', now, token)
   end
 end
 

@@ -26,8 +26,10 @@ end
 -- were found to be over by reading since the last webhook: many say that webhooks do not come.
 local function jobs_settled(root, now, key, was, stage, reference)
   if not (IN_FLIGHT[was] or IN_FLIGHT[stage]) then return end
-  local job = redis.call('HGET', root .. 'p:' .. key, 'job_id')
-  if IN_FLIGHT[stage] then return jobs_enter(root, key, reference, job) end
+  local known = redis.call('HMGET', root .. 'p:' .. key, 'job_id', 'idempotency_key')
+  local job = known[1]
+  -- The key of a job that an earlier life has made comes with the step itself.
+  if IN_FLIGHT[stage] then return jobs_enter(root, key, reference or known[2], job) end
   jobs_leave(root, reference, job)
   if job and was == 'generating' and jobs_heard(root, now, 'over', job) then redis.call('INCR', root .. 'unheard') end
 end

@@ -31,7 +31,7 @@ local function notice_apply(root, now, key, news)
     bought_enter(root, key, job, now)
     redis.call('HDEL', row, 'spent_day')
   end
-  redis.call('HDEL', row, 'body', 'sent_ms', 'opened', 'lost', 'attempt', 'polls', 'error_code', 'error_message')
+  redis.call('HDEL', row, 'body', 'sent_ms', 'opened', 'opener', 'lost', 'attempt', 'polls', 'error_code', 'error_message')
   if stage ~= was then
     redis.call('HSET', row, 'stage_since_ms', now)
     note_stage(row, stage, now)

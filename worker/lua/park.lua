@@ -5,7 +5,7 @@ local function lift(root, key, stage, priority, partner)
   local row = root .. 'p:' .. key
   unplace(root, key, stage, priority, partner)
   redis.call('HSET', row, 'token', '')
-  redis.call('HDEL', row, 'opened')
+  redis.call('HDEL', row, 'opened', 'opener')
   redis.call('ZREM', root .. 'leases', key)
   if STEP_OF[stage] then redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[stage], key) end
 end

@@ -2,11 +2,11 @@
 -- Budgets count as spent for as long as its persistence may have forgotten grants.
 -- A root without a `boot` key has been emptied; `admit` and `dispatch` treat that as a whole window spent.
 -- KEYS: 1 the account's root
--- ARGV: 1 what may be forgotten, ms
+-- ARGV: 1 pushed clock or ''; 2 what may be forgotten, ms
 -- RETURNS: 'held' or 'empty'
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- include: clock
+local now = clock(ARGV[1])
 local boot = redis.call('GET', KEYS[1] .. 'boot')
 if not boot then return 'empty' end
-redis.call('SET', KEYS[1] .. 'boot', math.max(tonumber(boot), now + tonumber(ARGV[1])))
+redis.call('SET', KEYS[1] .. 'boot', math.max(tonumber(boot), now + tonumber(ARGV[2])))
 return 'held'

@@ -27,7 +27,7 @@ from worker.pipeline import LeaseLost
 from worker.pipeline.announce import announce
 from worker.pipeline.generate import create_generation, poll_generation
 from worker.pipeline.ingest import ingest_source, poll_ingest
-from worker.pipeline.interruption import interruption
+from worker.pipeline.interruption import interruption, or_cancelled
 from worker.pipeline.persist import store_outputs
 from worker.pipeline.trouble import from_elsewhere, label
 
@@ -138,6 +138,7 @@ class Batches:
         if step.stage is Stage.FAILED and step.event is None:
             event = photo_failed(photo, step.error_code or "failed", step.error_message or "")
             step = replace(step, event=event)
+        step = or_cancelled(photo, step)
         for tries in range(SETTLE_TRIES):
             try:
                 settled = await self._services.ledger.settle(photo, step)

@@ -1,12 +1,14 @@
 """What people asked of a photo while it could not be stopped: it ends or is parked at the first step where it can be.
 
 Guarantee: a photo that was cancelled or paused after its create had been sent, and whose create turned out to have been
-refused, is not sent again; a paid result that is to be dropped is not stored.
+refused, is not sent again; a paid result that is to be dropped is not stored, and one that could not be made is no
+failure.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Final
 
 from worker.core.decide import INTENT_FIELDS
@@ -22,15 +24,31 @@ _WORKING: Final = ("ingest_id", "source_asset_id", "source_sha256", "outputs", "
 def interruption(photo: Photo) -> Step | None:
     """Return the step that a person's wish makes of this one, or None."""
     if photo.cancel is not None and (photo.stage in UNPAID or (photo.stage, photo.cancel) == (Stage.STORING, "drop")):
-        return Step(
-            ending=Ending.GO,
-            stage=Stage.CANCELLED,
-            event=photo_cancelled(photo, paid=photo.stage is Stage.STORING),
-            drop=(*INTENT_FIELDS, *_WORKING),
-        )
+        return _cancelled(photo, paid=photo.stage is Stage.STORING)
     if photo.pause is not None and photo.stage in UNPAID:
         return _parked(photo, json.loads(photo.pause))
     return None
+
+
+def or_cancelled(photo: Photo, step: Step) -> Step:
+    """Return `step` with what becomes of the photo instead if it was cancelled after its create had been sent.
+
+    Whoever opened the lease can't know: it may be cancelled until the very moment in which the step is settled.
+    """
+    refused = step.stage in UNPAID and step.release_slot
+    if not refused and step.stage is not Stage.FAILED:
+        return step
+    ended = _cancelled(photo, paid=photo.job_id is not None)
+    return replace(step, if_cancelled=replace(ended, release_slot=step.release_slot, unspent=step.unspent))
+
+
+def _cancelled(photo: Photo, *, paid: bool) -> Step:
+    return Step(
+        ending=Ending.GO,
+        stage=Stage.CANCELLED,
+        event=photo_cancelled(photo, paid=paid),
+        drop=(*INTENT_FIELDS, *_WORKING),
+    )
 
 
 def _parked(photo: Photo, note: dict[str, str]) -> Step:

@@ -67,6 +67,18 @@ def test_status_promises_no_time_to_whoever_has_no_turns(stagecrew: Command, led
 
 
 @pytest.mark.usefixtures("waiting")
+def test_photos_without_turns_are_told_apart_by_programs_too(stagecrew: Command, ledger: FakeLedger) -> None:
+    ledger.picture = snapshot(capped=(capped("globex"),))
+    told = json.loads(stagecrew("status", "--json").stdout)
+    assert (set(told["outlooks"]), told["no_turns"]) == ({"acme"}, {"globex": 600})
+    forecast = json.loads(stagecrew("forecast", "--json").stdout)
+    assert (forecast["waiting"], forecast["no_turns"], set(forecast["partners"])) == (3_000, {"globex": 600}, {"acme"})
+    printed = stagecrew("forecast").stdout
+    assert "3,000 photos waiting: done in 50:50" in printed
+    assert "600 photos of partners without turns" in printed
+
+
+@pytest.mark.usefixtures("waiting")
 def test_status_shows_each_partners_share_and_time(stagecrew: Command) -> None:
     assert "share now" in stagecrew("status").stdout
     assert json.loads(stagecrew("status", "--json").stdout)["outlooks"]["globex"]["done_ms"] == 1_250_000

@@ -49,6 +49,11 @@ def report(lines: list[Line], jobs: list[Bought], **more: object) -> Report:
     return reconcile(lines, {job.job_id: job for job in jobs}, **given_)  # type: ignore[arg-type]
 
 
+#: A line that gives everything back, and one that gives some of it back, of the bill's own type.
+BACK = {"amount_usd": Decimal("-0.50")}
+PARTLY = {"amount_usd": Decimal("-0.20")}
+
+
 def kinds(found: Report) -> list[Kind]:
     return [entry.kind for entry in found.entries]
 
@@ -66,6 +71,18 @@ def kinds(found: Report) -> list[Kind]:
         ([line(None)], [bought("a", since_ms=0)], [Kind.UNKNOWN, Kind.FREE], False),
         ([line("a"), line("a", 2)], [bought("a")], [Kind.STAGED, Kind.TWICE], False),
         ([line("a"), line("a", 2, usage_type="alternate")], [bought("a")], [Kind.STAGED, Kind.STAGED], True),
+        ([line("a"), line("a", 2, **BACK)], [bought("a")], [Kind.REFUNDED, Kind.REFUNDED], True),
+        ([line("a"), line("a", 2, **BACK)], [bought("a", fate=Fate.FAILED)], [Kind.REFUNDED, Kind.REFUNDED], True),
+        ([line("a"), line("a", 2, usage_type="refund")], [bought("a")], [Kind.REFUNDED, Kind.REFUNDED], True),
+        ([line("a"), line("a", 2), line("a", 3, **BACK)], [bought("a")], [Kind.STAGED, *[Kind.REFUNDED] * 2], True),
+        ([line("a"), line("a", 2, **PARTLY)], [bought("a", fate=Fate.FAILED)], [Kind.NOT_STAGED, Kind.REFUNDED], False),
+        (
+            [line("a"), line("a", 2, usage_type="refund", amount_usd=None)],
+            [bought("a")],
+            [Kind.STAGED, Kind.REFUNDED],
+            True,
+        ),
+        ([line("x", **BACK)], [], [Kind.REFUNDED], True),
         ([line("a", billable=False)], [bought("a")], [Kind.FREE], True),
         ([line("a", amount_usd=Decimal("0.00"))], [bought("a")], [Kind.FREE], True),
         ([line("a", billable=None, amount_usd=None)], [bought("a")], [Kind.STAGED], True),
@@ -82,6 +99,24 @@ def test_every_bill_and_every_job_without_one_is_of_one_kind(
     found = report(lines, jobs)
     assert kinds(found) == expected
     assert found.adds_up is adds_up
+
+
+@pytest.mark.parametrize("back", [BACK, {"usage_type": "generation_refund"}])
+def test_a_refund_takes_its_amount_off_whichever_sign_it_has(back: dict[str, object]) -> None:
+    found = report([line("a"), line("b"), line("b", 2, **back)], [bought("a"), bought("b")])
+    assert (found.total.usd, found.total.lines, found.adds_up) == (Decimal("0.50"), 3, True)
+
+
+def test_after_a_refund_a_second_bill_of_the_job_is_its_first() -> None:
+    later = {"created_ms": NOW_MS - 49 * HOUR_MS}
+    found = report([line("a"), line("a", 2, **BACK), line("a", 3, **later)], [bought("a")])
+    assert (found.adds_up, found.total.usd) == (True, Decimal("0.50"))
+
+
+def test_a_refund_that_is_not_billable_changes_no_sum() -> None:
+    """Whether such a line moves money is not known: what was spent is rather said too high than too low."""
+    found = report([line("a"), line("a", 2, billable=False, **BACK)], [bought("a")])
+    assert (kinds(found), found.total.usd) == ([Kind.STAGED, Kind.REFUNDED], Decimal("0.50"))
 
 
 def test_two_jobs_of_one_request_are_billed_twice_and_a_regeneration_is_not() -> None:

@@ -1,8 +1,8 @@
--- Opens the leases of a batch: who holds a lease's token sees the row, everybody else is told that it is stale.
--- For reads the grants are taken in the same call.
+-- Opens the leases of a batch: who holds a lease's token sees the row, everybody else is told that it is stale; so is
+-- whoever got the same message a second time. For reads the grants are taken in the same call.
 -- KEYS: 1 the account's root
 -- ARGV: 1 pushed clock or ''; 2 lease, ms; 3 step; 4 read route or ''; 5 its count; 6 its window with guard, ms;
---       then two for each photo: key, token
+--       7 a word of the caller's own, the same when it repeats the call; then two for each photo: key, token
 -- RETURNS: JSON: now (ms), photos on their way to a slot, slots in use, then for each photo: 0 when stale, else
 --          [wait (ms; 0 granted), row (flat pairs), order]; one text is read far quicker than many values
 -- include: clock
@@ -16,13 +16,14 @@ for _, stage in ipairs({'accepted', 'ingesting', 'ingested'}) do
   waiting = waiting + tonumber(redis.call('HGET', root .. 'stages', stage) or '0')
 end
 local answer = {now, waiting, redis.call('ZCARD', root .. 'slots')}
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local key, token = ARGV[i], ARGV[i + 1]
   local row = root .. 'p:' .. key
-  if redis.call('HGET', row, 'token') ~= token then
+  local known = redis.call('HMGET', row, 'token', 'opened', 'opener')
+  if known[1] ~= token or (known[2] == token and known[3] and known[3] ~= ARGV[7]) then
     answer[#answer + 1] = 0
   else
-    redis.call('HSET', row, 'opened', token)
+    redis.call('HSET', row, 'opened', token, 'opener', ARGV[7])
     redis.call('ZADD', root .. 'leases', 'XX', now + ARGV[2], key)
     local wait = 0
     if route ~= '' then

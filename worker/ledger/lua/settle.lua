@@ -4,7 +4,7 @@
 -- ARGV: 1 pushed clock or ''; 2 where messages go (JSON, see emit.lua); 3 retention of ended rows, ms;
 --       4 guard of the budgets, ms; then for each photo: key, token, the step (JSON: stage, delay, set (flat pairs),
 --       drop, release, adopt, event, retry, poll, duration, duration_kinds, announce, job, unspent,
---       requeue)
+--       requeue, cancelled: the step instead when the photo was cancelled meanwhile)
 -- RETURNS: for each photo: {'settled', stage} | {'stale', stage}
 -- include: clock
 -- include: place
@@ -24,6 +24,10 @@ local root, now, to = KEYS[1], clock(ARGV[1]), cjson.decode(ARGV[2])
 -- Where the photo waits from now on.
 local function place(key, row, was, stage, partner, priority, step)
   if LISTED[stage] then redis.call('ZADD', root .. 'held:' .. stage, now, key) end
+  -- Another picture whose create was refused waits as one again.
+  if stage == 'ingested' and redis.call('HEXISTS', row, 'parent_job_id') == 1 then
+    redis.call('ZADD', root .. 'remaking', 'NX', now, key)
+  end
   if ENDED[stage] then
     listing_ended(root, row, key, stage, now, step.announce, to, ARGV[3])
   elseif stage == 'ingested' and (step.requeue or (was ~= 'ingested' and was ~= 'creating')) then
@@ -36,17 +40,20 @@ end
 local function settle(key, token, step)
   local row = root .. 'p:' .. key
   local known = redis.call('HMGET', row, 'stage', 'token', 'settled', 'partner', 'priority', 'next_fingerprint',
-    'idempotency_key')
-  local was, partner, priority, stage = known[1], known[4], known[5], step.stage
+    'idempotency_key', 'cancel')
+  local was, partner, priority = known[1], known[4], known[5]
   if known[3] == token then return {'settled', was} end
   if not was or known[2] ~= token then return {'stale', was or 'unknown'} end
+  -- A failure of what is to be kept is told as one.
+  if step.cancelled and known[8] and (step.stage ~= 'failed' or known[8] == 'drop') then step = step.cancelled end
+  local stage = step.stage
 
   redis.call('ZREM', root .. 'leases', key)
   redis.call('ZREM', root .. 'unadmitted:' .. STEP_OF[was], key)
   call_is_over(root, STEP_OF[was], token, now, tonumber(ARGV[4]))
   if #step.drop > 0 then redis.call('HDEL', row, unpack(step.drop)) end
   redis.call('HSET', row, 'stage', stage, 'token', '', 'settled', token, unpack(step.set))
-  redis.call('HDEL', row, 'lost', 'opened')
+  redis.call('HDEL', row, 'lost', 'opened', 'opener')
   if step.retry then redis.call('HINCRBY', row, 'attempt', 1) end
   if step.poll then redis.call('HINCRBY', row, 'polls', 1) end
   if stage ~= was then
