@@ -84,6 +84,8 @@ class Arena:
     faketime: Path | None
     workers: list[Worker] = field(default_factory=list)
     gateway: subprocess.Popen[bytes] | None = None
+    #: Processes that nobody killed and that ended all the same.
+    ended_by_themselves: list[str] = field(default_factory=list)
     _started: int = 0
 
     @property
@@ -110,7 +112,7 @@ class Arena:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",
             }
-        name = f"w{number}"
+        name = f"earlier{number}" if is_earlier else f"w{number}"
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "worker.app", "worker", "-n", f"{name}@chaos"]
         process = self._spawn(name, [*command, "--without-mingle", "--without-gossip"], environ, cwd)
         worker = Worker(name=f"{name}@chaos", process=process, clock=clock, earlier_release=is_earlier)
@@ -121,6 +123,17 @@ class Arena:
         """Start the gateway, where the last one was."""
         command = [sys.executable, "-m", "worker.cli", "gateway", "--port", str(self.gateway_port)]
         self.gateway = self._spawn("gateway", command, self.environ, ROOT)
+
+    def replace_ended(self) -> None:
+        """Start again what ended by itself, as a supervisor does, and remember it."""
+        for worker in [one for one in self.workers if one.process.poll() is not None]:
+            if not worker.earlier_release:
+                self.ended_by_themselves.append(f"{worker.name} ended by itself with code {worker.process.returncode}")
+            self.workers.remove(worker)
+            self.start_worker()
+        if self.gateway is not None and self.gateway.poll() is not None:
+            self.ended_by_themselves.append(f"the gateway ended by itself with code {self.gateway.returncode}")
+            self.start_gateway()
 
     def kill(self, worker: Worker) -> None:
         """End a worker as a crash would."""
@@ -153,8 +166,9 @@ class Arena:
         return asyncio.run(ask())
 
     def logs(self) -> Mapping[str, str]:
-        """Return what the workers and gateways wrote, by the names of their files."""
-        return {log.name: log.read_text("utf-8", errors="replace") for log in sorted(self.folder.glob("log-*"))}
+        """Return what the processes of this release wrote, by the names of their files."""
+        logs = [log for log in sorted(self.folder.glob("log-*")) if not log.name.startswith("log-earlier")]
+        return {log.name: log.read_text("utf-8", errors="replace") for log in logs}
 
     def _spawn(self, name: str, command: list[str], environ: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
         with (self.folder / f"log-{name}.txt").open("ab") as log:

@@ -28,11 +28,12 @@ _EMPTY_AT_REST: Final = (
     "slots", "leases", "unadmitted:", "backlog:", "due:", "ring:", "remaking", "outbox:", "queue:", "turn:", "dead:",
 )  # fmt: skip
 QUEUES: Final = ("stagecrew", "stagecrew.enqueue")
-#: What workers say when they meet what nobody foresaw.
-_SURPRISE: Final = re.compile(
-    r"failed unexpectedly|failed and is begun again|loop ended|internal_error|not taken in|Traceback|Unrecoverable|CRITICAL"
+#: What workers say at level `error` that was foreseen.
+_FORESEEN: Final = re.compile(
+    # Poison: Celery and our tasks refuse it, each in its way.
+    r"Received unregistered task|Received and deleted unknown message|Can't decode message body|a leased photo is"
+    r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping|message refused"
 )
-_ESCAPE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _READS_AT_ONCE: Final = 32
 
 
@@ -121,9 +122,16 @@ async def _objects(port: int) -> dict[str, bytes]:
 
 
 def _surprises(arena: Arena) -> dict[str, int]:
-    found: Counter[str] = Counter()
-    for text in arena.logs().values():
+    """Return what the processes said at level `error` or worse, and what they said that is no log line of ours."""
+    found: Counter[str] = Counter(arena.ended_by_themselves)
+    for name, text in arena.logs().items():
         for line in text.splitlines():
-            if _SURPRISE.search(line):
-                found[_ESCAPE.sub("", line)[:200]] += 1
+            try:
+                said = json.loads(line)
+                if said["level"] in {"error", "critical"} and not _FORESEEN.search(line):
+                    last = said.get("exception", "").strip().splitlines()[-1:]
+                    found[f"{said['event'][:100]} {' '.join(last)[:120]}"] += 1
+            except (ValueError, KeyError, TypeError):
+                if "Traceback" in line:
+                    found[f"a traceback in {name}"] += 1
     return dict(found)

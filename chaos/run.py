@@ -163,6 +163,7 @@ class Driver:
             self.producer.push(self._ended)
             self._strike(tick if time.monotonic() - began_s < self._task.minutes * 60 else None)
             self.strikes.end_spells()
+            self._arena.replace_ended()
             self._check_stall()
             tick += 1
             time.sleep(max(0.0, tick_ends_s - time.monotonic()))
