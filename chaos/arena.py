@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import boto3
-import uvloop
 from redis.exceptions import RedisError
 
 from chaos.objects import Objects
@@ -227,11 +226,18 @@ def open_arena(
             receiver=receiver,
             store_port=store_port,
             gateway_port=gateway_port,
-            environ=_environ(folder, redis, api_server, sandbox.speed, (api, store, sink), gateway_port),
+            environ=_environ(
+                folder=folder,
+                redis=redis,
+                api=api_server,
+                speed=sandbox.speed,
+                proxies=(api, store, sink),
+                gateway=gateway_port,
+            ),
             earlier=earlier,
             faketime=faketime_library(),
         )
-        stack.callback(lambda: arena.redis.stop())
+        stack.callback(redis.stop)
         stack.callback(arena.end)
         # Nothing was ever sent to this API: no window has to be waited for.
         arena.ask(lambda ledger: ledger.unused_api())
@@ -252,36 +258,40 @@ def faketime_library() -> Path | None:
 
 
 def _environ(
-    folder: Path, redis: Server, api: RunningSandbox, speed: float, proxies: tuple[Proxy, Proxy, Proxy], gateway: int
+    *, folder: Path, redis: Server, api: RunningSandbox, speed: float, proxies: tuple[Proxy, Proxy, Proxy], gateway: int
 ) -> dict[str, str]:
     to_api, to_store, to_sink = proxies
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | AWS | {
-        "C_FORCE_ROOT": "1",
-        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{to_store.port}",
-        "STAGECREW_REDIS_URL": redis.url,
-        "STAGECREW_STORAGE_URL": f"s3://{BUCKET}",
-        "STAGECREW_STATE_DIR": str(folder / "state"),
-        "STAGECREW_SPEED": f"{speed:g}",
-        "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
-        "STAGECREW_LEASE_S": f"{LEASE_S:g}",
-        "STAGECREW_GUARD_MS": str(GUARD_MS),
-        "STAGECREW_LOG_LEVEL": "WARNING",
-        "STAGECREW_SOURCE_MODE": "upload",
-        "STAGECREW_COMPLETIONS_URL": f"redis+stream://done http://127.0.0.1:{to_sink.port}/hook#hook",
-        "STAGECREW_COMPLETIONS_SECRET": SECRET,
-        "STAGECREW_INTAKE_TOKENS": TOKEN,
-        "STAGECREW_WEBHOOK_PUBLIC_URL": f"http://127.0.0.1:{gateway}/webhooks/katalo",
-        "KATALO_BASE_URL": f"http://127.0.0.1:{to_api.port}",
-        "KATALO_API_KEY": api.api_key,
-        "KATALO_WEBHOOK_SECRET": api.webhook_secret,
-    }
+    return (
+        kept
+        | AWS
+        | {
+            "C_FORCE_ROOT": "1",
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{to_store.port}",
+            "STAGECREW_REDIS_URL": redis.url,
+            "STAGECREW_STORAGE_URL": f"s3://{BUCKET}",
+            "STAGECREW_STATE_DIR": str(folder / "state"),
+            "STAGECREW_SPEED": f"{speed:g}",
+            "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
+            "STAGECREW_LEASE_S": f"{LEASE_S:g}",
+            "STAGECREW_GUARD_MS": str(GUARD_MS),
+            "STAGECREW_LOG_LEVEL": "WARNING",
+            "STAGECREW_SOURCE_MODE": "upload",
+            "STAGECREW_COMPLETIONS_URL": f"redis+stream://done http://127.0.0.1:{to_sink.port}/hook#hook",
+            "STAGECREW_COMPLETIONS_SECRET": SECRET,
+            "STAGECREW_INTAKE_TOKENS": TOKEN,
+            "STAGECREW_WEBHOOK_PUBLIC_URL": f"http://127.0.0.1:{gateway}/webhooks/katalo",
+            "KATALO_BASE_URL": f"http://127.0.0.1:{to_api.port}",
+            "KATALO_API_KEY": api.api_key,
+            "KATALO_WEBHOOK_SECRET": api.webhook_secret,
+        }
+    )
 
 
 @contextlib.contextmanager
 def _loop() -> Iterator[Any]:
     """Run an event loop in a thread; gives a function that runs a coroutine on it."""
-    loop = uvloop.new_event_loop()
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="chaos", daemon=True)
     thread.start()
 
@@ -291,9 +301,17 @@ def _loop() -> Iterator[Any]:
     try:
         yield run
     finally:
+        run(_end_tasks())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _end_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -86,7 +86,7 @@ def every_row_is_at_rest(evidence: Evidence) -> list[str]:
 
 
 def one_job_an_order(evidence: Evidence) -> list[str]:
-    """The API has exactly one job of each order that can be staged, none of others, and none that nobody asked for."""
+    """Each order that can be staged has exactly one job at the API; others have none, and there is no other job."""
     made = Counter((job["sha256"], job["settings"]["style_preset"]) for job in evidence.books["jobs"])
     asked = {(order.sha256, order.style): int(order.usable) for order in evidence.orders}
     named = {(order.sha256, order.style): "/".join(order.photo) for order in evidence.orders}
@@ -100,7 +100,7 @@ def one_job_an_order(evidence: Evidence) -> list[str]:
 
 
 def the_bill_is_right_to_the_cent(evidence: Evidence) -> list[str]:
-    """What the API bills is one price for each order that it staged, and no line more."""
+    """Billed is one price for each order that the API staged, and no line more."""
     fails = {(job["sha256"], job["settings"]["style_preset"]) for job in evidence.books["jobs"] if job["fails"]}
     made = {(job["sha256"], job["settings"]["style_preset"]) for job in evidence.books["jobs"]}
     due = [o for o in evidence.orders if o.usable and (o.sha256, o.style) in made - fails]
@@ -118,7 +118,7 @@ def the_stream_has_each_completion_once(evidence: Evidence) -> list[str]:
 
 
 def the_sink_has_each_completion(evidence: Evidence) -> list[str]:
-    """What is on the stream came to the other sink too, at least once, always as the same message."""
+    """Each message on the stream came to the other sink too, at least once, always as the same message."""
     found = [
         f"{event['id']} of {event['subject']} did not come to the sink"
         for _, event in evidence.stream
@@ -126,7 +126,9 @@ def the_sink_has_each_completion(evidence: Evidence) -> list[str]:
     ]
     # A photo that is ordered anew after Redis forgot it is told of anew: the same id, another time.
     if not evidence.forgot:
-        found += [f"{name} came as different messages" for name, all_ in evidence.received.items() if len(set(all_)) > 1]
+        found += [
+            f"{name} came as different messages" for name, all_ in evidence.received.items() if len(set(all_)) > 1
+        ]
     return found
 
 
@@ -168,7 +170,7 @@ def the_backlog_is_empty(evidence: Evidence) -> list[str]:
 
 
 def budgets_were_kept(evidence: Evidence) -> list[str]:
-    """The API itself never had to refuse a call for its limits, nor had more jobs in flight than it allows."""
+    """No call had to be refused by the API for its limits, and no more jobs were in flight than it allows."""
     refused = {route: count for route, count in evidence.books["refused"].items() if count}
     found = [f"{count} calls of {route} were over the limit" for route, count in refused.items()]
     if evidence.books["peak_in_flight"] > evidence.in_flight:
@@ -177,7 +179,7 @@ def budgets_were_kept(evidence: Evidence) -> list[str]:
 
 
 def no_key_was_used_for_something_else(evidence: Evidence) -> list[str]:
-    """The API never saw an Idempotency-Key again with other bytes."""
+    """No Idempotency-Key came to the API again with other bytes."""
     count = evidence.books["conflicts"]
     return [f"{count} keys were used again with another payload"] if count else []
 

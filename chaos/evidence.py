@@ -30,9 +30,10 @@ _EMPTY_AT_REST: Final = (
 QUEUES: Final = ("stagecrew", "stagecrew.enqueue")
 #: What workers say at level `error` that was foreseen.
 _FORESEEN: Final = re.compile(
-    # Poison: Celery and our tasks refuse it, each in its way.
+    # Poison: Celery and our tasks refuse it, each in its way; and the broker is away.
     r"Received unregistered task|Received and deleted unknown message|Can't decode message body|a leased photo is"
-    r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping|message refused"
+    r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping"
+    r"|Cannot connect to|Couldn't ack"
 )
 _READS_AT_ONCE: Final = 32
 
@@ -62,7 +63,9 @@ def gather(arena: Arena, config: SandboxConfig, orders: Sequence[Order], *, forg
 def read_stream(client: Redis, after: str = "-") -> list[tuple[str, dict[str, Any]]]:
     """Return the completion stream's entries behind one of them."""
     found: list[tuple[str, dict[str, Any]]] = []
-    while some := client.xrange(STREAM, after, "+", 5000):
+    # redis-py types its replies for bytes and text alike; ours are text.
+    untyped: Any = client
+    while some := untyped.xrange(STREAM, after, "+", 5000):
         found += [(entry_id, json.loads(fields["event"])) for entry_id, fields in some]
         after = f"({some[-1][0]}"
     return found
@@ -75,7 +78,7 @@ def left_in(client: Redis) -> dict[str, int]:
     for key in client.scan_iter(f"{ROOT}*", count=5000):
         name = key.removeprefix(ROOT)
         if name.startswith(_EMPTY_AT_REST):
-            left[name] = int(sizes[client.type(key)](key))
+            left[name] = int(sizes[str(client.type(key))](key))
     return left
 
 

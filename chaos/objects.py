@@ -54,17 +54,18 @@ class Objects:
         match request.method:
             case "PUT":
                 self.kept[name] = (request.body, datetime.now(UTC))
-                return answer(200, b"", _XML, ETag=_etag(request.body))
+                return answer(200, _XML, ETag=_etag(request.body))
             case "DELETE":
                 self.kept.pop(name, None)
-                return answer(204, b"", _XML)
+                return answer(204, _XML)
             case "GET" if "list-type" in target.query:
-                return answer(200, self._listed(name.strip("/"), parse_qs(target.query)), _XML)
+                return answer(200, _XML, self._listed(name.strip("/"), parse_qs(target.query)))
             case "GET" | "HEAD" if name in self.kept:
                 data, at = self.kept[name]
-                found = answer(200, data, "binary/octet-stream", ETag=_etag(data), Last_Modified=format_datetime(at, usegmt=True))
+                at_text = format_datetime(at, usegmt=True)
+                found = answer(200, "binary/octet-stream", data, ETag=_etag(data), Last_Modified=at_text)
                 return found if request.method == "GET" else found[: len(found) - len(data)]
-        return answer(404, b"<Error><Code>NoSuchKey</Code></Error>", _XML)
+        return answer(404, _XML, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def _listed(self, bucket: str, query: dict[str, list[str]]) -> bytes:
         below = f"{bucket}/{query.get('prefix', [''])[0]}"
@@ -74,7 +75,8 @@ class Objects:
             for name, (data, at) in sorted(self.kept.items())
             if name.startswith(below)
         )
-        return f"<ListBucketResult><Name>{bucket}</Name><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode()
+        whole = f"<Name>{bucket}</Name><IsTruncated>false</IsTruncated>{found}"
+        return f"<ListBucketResult>{whole}</ListBucketResult>".encode()
 
 
 def _etag(data: bytes) -> str:

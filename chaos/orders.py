@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,7 +48,7 @@ class Batch:
     record: dict[str, Any]
     orders: tuple[Order, ...]
 
-    def without(self, ended: Set[tuple[str, str, str]]) -> Batch:
+    def without(self, ended: AbstractSet[tuple[str, str, str]]) -> Batch:
         """Return it with what has not ended yet: (listing, photo, style)."""
         left = tuple(order for order in self.orders if (*order.photo, order.style) not in ended)
         names = {order.photo_id for order in left}

@@ -1,7 +1,7 @@
 """What is done to the fleet, and when: drawn from one seed, so that a run can be had again. Pure.
 
-Times are not in it: the script strikes by how far the run is, and the dice are thrown once a tick. What a strike hits is
-told as a number from 0 to 1, of the workers that there are then.
+Times are not in it: the script strikes by how far the run is, and the dice are thrown once a tick. What a strike hits
+is told as a number from 0 to 1, of the workers that there are then.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def script(seed: int, faults: list[Fault], *, last: float = 0.8) -> list[Due]:
     order = list(faults)
     dice.shuffle(order)
     return [
-        Due(at=last * (number + 1) / (len(order) + 1), strike=_strike(fault, dice)) for number, fault in enumerate(order)
+        Due(at=last * (number + 1) / (len(order) + 1), strike=_strike(fault, dice))
+        for number, fault in enumerate(order)
     ]
 
 

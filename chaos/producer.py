@@ -10,6 +10,7 @@ import random
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -81,12 +82,14 @@ class Producer:
         body = "\n".join(json.dumps(record) for record in records).encode()
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/x-ndjson"}
         url = f"http://127.0.0.1:{self._arena.gateway_port}/v1/listings"
-        request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - loopback
+        request = urllib.request.Request(url, data=body, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310 - loopback
-                return answer.status in {200, 202}
+                return answer.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}
         except urllib.error.HTTPError as error:
-            assert error.code >= 500, f"the gateway refused good records: {error.code} {error.read()[:500]!r}"  # noqa: PLR2004
-            return False
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return False
+            message = f"the gateway refused good records: {error.code} {error.read()[:500]!r}"
+            raise RuntimeError(message) from error
         except OSError:
             return False

@@ -35,7 +35,7 @@ class Receiver:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (request := await read_message(reader)) is not None:
-                writer.write(answer(204 if self._take(request) else 401, b"", "text/plain"))
+                writer.write(answer(204 if self._take(request) else 401, "text/plain"))
                 await writer.drain()
         except (Broken, OSError):
             return

@@ -11,7 +11,9 @@ _WHEELS: Final = Path(__file__).parents[1] / "tests" / "releases"
 
 def newest_release() -> Path:
     """Return the wheel of the newest release that is kept. Raises FileNotFoundError when none is."""
-    wheels = sorted(_WHEELS.glob("stagecrew-*.whl"), key=lambda path: [int(part) for part in path.name.split("-")[1].split(".")])
+    wheels = sorted(
+        _WHEELS.glob("stagecrew-*.whl"), key=lambda path: [int(part) for part in path.name.split("-")[1].split(".")]
+    )
     if not wheels:
         message = f"no wheel of an earlier release in {_WHEELS}"
         raise FileNotFoundError(message)

@@ -10,16 +10,19 @@ from chaos.run import Outcome, Task
 
 #: Contradictions of one invariant that are shown.
 _SHOWN: Final = 8
+#: What a job costs in the sandbox, in USD.
+PRICE: Final = Decimal("0.50")
 
 
 def report(task: Task, outcome: Outcome) -> str:
     """Return the table."""
     books = outcome.books
-    price = Decimal("0.50")
+    mixed = ", every second of the release before" if task.earlier else ""
+    bill = f"{outcome.billed:,} billed: ${outcome.billed * PRICE:,}"
+    over = sum(books["refused"].values())
     lines = [
         "",
-        f"  seed {task.seed}, {task.photos:,} photos, {task.workers} workers"
-        f"{', every second of the release before' if task.earlier else ''}, {outcome.seconds:.0f} s",
+        f"  seed {task.seed}, {task.photos:,} photos, {task.workers} workers{mixed}, {outcome.seconds:.0f} s",
         "",
         "  What was done",
         *_columns({fault.value: count for fault, count in outcome.strikes.items()}),
@@ -28,12 +31,11 @@ def report(task: Task, outcome: Outcome) -> str:
         *_columns(outcome.calls_spoilt),
         "",
         "  The API's own books",
-        f"    {outcome.orders:,} orders, {books['jobs_created']:,} jobs, {outcome.billed:,} billed: "
-        f"${outcome.billed * price:,}",
-        f"    {books['replays']:,} creates and ingests came again under their key, {books['conflicts']} with other bytes",
-        f"    {books['peak_in_flight']} jobs in flight at most, {sum(books['refused'].values())} calls over a limit",
-        f"    {outcome.events:,} messages on the stream, {outcome.copies:,} copies at the sink; "
-        f"{outcome.repeated} requests of the producer's were sent again",
+        f"    {outcome.orders:,} orders, {books['jobs_created']:,} jobs, {bill}",
+        f"    {books['replays']:,} writes came again under their key, {books['conflicts']} with other bytes",
+        f"    {books['peak_in_flight']} jobs in flight at most, {over} calls over a limit",
+        f"    {outcome.events:,} messages on the stream, {outcome.copies:,} copies at the sink",
+        f"    {outcome.repeated} requests of the producer's were sent again",
         "",
         "  What is promised",
     ]
@@ -42,7 +44,9 @@ def report(task: Task, outcome: Outcome) -> str:
         lines += [f"              {one}" for one in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"              and {len(found) - _SHOWN:,} more")
-    again = f"python -m chaos --seed {task.seed} --photos {task.photos} --workers {task.workers} --minutes {task.minutes:g}"
+    again = (
+        f"python -m chaos --seed {task.seed} --photos {task.photos} --workers {task.workers} --minutes {task.minutes:g}"
+    )
     lines += ["", f"  {'All held.' if outcome.holds else 'NOT ALL HELD.'} The same again: {again}", ""]
     return "\n".join(lines)
 

@@ -66,32 +66,6 @@ class Weather:
 
 FAIR: Final = Weather()
 
-_PAGE: Final = b"<!doctype html><html><head><title>Sorry</title></head><body><h1>Something is wrong</h1></body></html>"
-
-
-def said(mishap: Mishap, *, retry_after_s: float) -> tuple[int, bytes, str]:
-    """Return status, body and media type of an answer that no server gave."""
-    match mishap:
-        case Mishap.HTML_502:
-            return 502, _PAGE, "text/html"
-        case Mishap.HTML_200:
-            return 200, _PAGE, "text/html"
-        case Mishap.LIMITED:
-            return 429, _envelope("rate_limited", "too many requests", retry_after_s), "application/json"
-        case Mishap.UNAVAILABLE:
-            return 503, b"not now", "text/plain"
-        case Mishap.S3_SLOW_DOWN:
-            return 503, _s3("SlowDown", "Please reduce your request rate."), "application/xml"
-        case Mishap.S3_FORBIDDEN:
-            return 403, _s3("AccessDenied", "Access Denied"), "application/xml"
-        case Mishap.S3_REGION:
-            text = "The authorization header is malformed; the region is wrong; expecting 'eu-central-1'"
-            return 400, _s3("AuthorizationHeaderMalformed", text), "application/xml"
-        case Mishap.WRONG_JSON:
-            return 200, b'{"hello": "world"}', "application/json"
-        case _:
-            return 500, _envelope("internal_error", "something went wrong", None), "application/json"
-
 
 def _envelope(code: str, message: str, retry_after_s: float | None) -> bytes:
     error = {"code": code, "message": message, "retryable": True, "retry_after": retry_after_s}
@@ -100,3 +74,27 @@ def _envelope(code: str, message: str, retry_after_s: float | None) -> bytes:
 
 def _s3(code: str, message: str) -> bytes:
     return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'.encode()
+
+
+_PAGE: Final = b"<!doctype html><html><head><title>Sorry</title></head><body><h1>Something is wrong</h1></body></html>"
+_ELSEWHERE: Final = "The authorization header is malformed; the region is wrong; expecting 'eu-central-1'"
+#: What a 429 asks for, in seconds of the API's time.
+_RETRY_AFTER_S: Final = 5.0
+#: Answers that no server gave: status, media type, body.
+_SAID: Final[Mapping[Mishap, tuple[int, str, bytes]]] = {
+    Mishap.ERROR_500: (500, "application/json", _envelope("internal_error", "something went wrong", None)),
+    Mishap.LATE_500: (500, "application/json", _envelope("internal_error", "something went wrong", None)),
+    Mishap.HTML_502: (502, "text/html", _PAGE),
+    Mishap.HTML_200: (200, "text/html", _PAGE),
+    Mishap.LIMITED: (429, "application/json", _envelope("rate_limited", "too many requests", _RETRY_AFTER_S)),
+    Mishap.UNAVAILABLE: (503, "text/plain", b"not now"),
+    Mishap.WRONG_JSON: (200, "application/json", b'{"hello": "world"}'),
+    Mishap.S3_SLOW_DOWN: (503, "application/xml", _s3("SlowDown", "Please reduce your request rate.")),
+    Mishap.S3_FORBIDDEN: (403, "application/xml", _s3("AccessDenied", "Access Denied")),
+    Mishap.S3_REGION: (400, "application/xml", _s3("AuthorizationHeaderMalformed", _ELSEWHERE)),
+}
+
+
+def said(mishap: Mishap) -> tuple[int, str, bytes]:
+    """Return status, media type and body of an answer that no server gave."""
+    return _SAID[mishap]

@@ -6,14 +6,19 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 #: Closing with this set breaks a connection instead of ending it.
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 #: The longest head, and how much is read at once.
 _HEAD_BYTES: Final = 65_536
 _END: Final = b"\r\n\r\n"
+
+
+#: Serves one connection to its end.
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 
 class Broken(Exception):  # noqa: N818 - what happened to the connection
@@ -53,7 +58,12 @@ class Message:
     def ends_connection(self) -> bool:
         """Whether nothing follows it on its connection."""
         asked = self.headers.get("connection", "").lower()
-        return asked == "close" or ("HTTP/1.0" in self.start and asked != "keep-alive")
+        is_old = "HTTP/1.0" in self.start and asked != "keep-alive"
+        return asked == "close" or is_old or (self.start.startswith("HTTP/") and self._lasts_to_the_end)
+
+    @property
+    def _lasts_to_the_end(self) -> bool:
+        return bool(self.body) and not {"content-length", "transfer-encoding"} & self.headers.keys()
 
 
 async def read_message(reader: asyncio.StreamReader, *, answers: str = "") -> Message | None:
@@ -70,7 +80,9 @@ async def read_message(reader: asyncio.StreamReader, *, answers: str = "") -> Me
     except (OSError, asyncio.LimitOverrunError) as error:
         raise Broken from error
     start, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
+    }
     try:
         body, framing = await _body(reader, start, headers, answers)
     except asyncio.IncompleteReadError as error:
@@ -80,9 +92,7 @@ async def read_message(reader: asyncio.StreamReader, *, answers: str = "") -> Me
     return Message(start=start, headers=headers, body=body, raw=head + framing)
 
 
-async def _body(
-    reader: asyncio.StreamReader, start: str, headers: dict[str, str], answers: str
-) -> tuple[bytes, bytes]:
+async def _body(reader: asyncio.StreamReader, start: str, headers: dict[str, str], answers: str) -> tuple[bytes, bytes]:
     """Return a body, and the bytes that it travelled as."""
     is_answer = start.startswith("HTTP/")
     if is_answer and (answers == "HEAD" or start.split(" ")[1] in {"204", "304"}):
@@ -103,7 +113,7 @@ async def _body(
     return body, body
 
 
-def answer(status: int, body: bytes, media_type: str, **headers: str) -> bytes:
+def answer(status: int, media_type: str, body: bytes = b"", **headers: str) -> bytes:
     """Return an answer as it travels."""
     lines = [f"HTTP/1.1 {status} chaos", f"Content-Type: {media_type}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -119,9 +129,17 @@ def break_off(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def serve(handler: object, *, port: int = 0) -> asyncio.Server:
-    """Listen on a port of 127.0.0.1."""
-    return await asyncio.start_server(handler, "127.0.0.1", port, limit=_HEAD_BYTES, backlog=512)  # type: ignore[arg-type]
+async def serve(handler: Handler, *, port: int = 0) -> asyncio.Server:
+    """Listen on a port of 127.0.0.1; each connection is a task that is held until it has ended."""
+    running: set[asyncio.Task[None]] = set()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # asyncio itself holds such a task by its connection only, which may be collected under it.
+        task = asyncio.get_running_loop().create_task(handler(reader, writer))
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    return await asyncio.start_server(begin, "127.0.0.1", port, limit=_HEAD_BYTES, backlog=512)
 
 
 def port_of(server: asyncio.Server) -> int:
