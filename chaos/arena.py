@@ -207,12 +207,14 @@ def open_arena(
         receiver, objects, originals = Receiver(SECRET), Objects(), Objects(sources)
         for server in (receiver, objects, originals):
             run(server.start())
+            stack.callback(_stop, run, server)
         store_port = objects.port if quick_store else stack.enter_context(_moto())
         api = Proxy("api", int(api_server.base_url.rpartition(":")[2]), seed=seed)
         store, sink = Proxy("store", store_port, seed=seed), Proxy("sink", receiver.port, seed=seed)
         source = Proxy("source", originals.port, seed=seed)
         for proxy in (api, store, sink, source):
             run(proxy.start())
+            stack.callback(_stop, run, proxy)
         _make_bucket(store_port, quick=quick_store)
         gateway_port = free_port()
         arena = Arena(
@@ -305,6 +307,10 @@ def _loop() -> Iterator[Any]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _stop(run: Any, one: Proxy | Objects | Receiver) -> None:
+    run(one.stop())
 
 
 async def _end_tasks() -> None:
