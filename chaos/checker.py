@@ -217,9 +217,16 @@ def _picture_of(event: Mapping[str, Any], evidence: Evidence) -> tuple[str, str,
     if event["type"] == STAGED and (manifest := _manifest(data["manifest"], evidence)) is not None:
         return (*photo, manifest["request"]["style_preset"])
     jobs = [job for job in evidence.books["jobs"] if job["job_id"] == data["job_id"]]
-    styles = [job["settings"]["style_preset"] for job in jobs] or [
-        order.style for order in evidence.orders if order.photo == photo
-    ]
+    # One that failed without a job is the photo's only order, or the one whose picture nobody announced.
+    told = {
+        found["request"]["style_preset"]
+        for _, other in evidence.stream
+        if other["type"] == STAGED
+        and (other["data"]["listing_id"], other["data"]["photo_id"]) == photo
+        and (found := _manifest(other["data"]["manifest"], evidence)) is not None
+    }
+    asked = [order.style for order in evidence.orders if order.photo == photo and order.style not in told]
+    styles = [job["settings"]["style_preset"] for job in jobs] or asked
     return (*photo, styles[0] if styles else "")
 
 
