@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         default=12,
         ge=1,
-        description="Failed tries of one step before the photo fails; where the API gives no usable answer, 200 at least.",
+        description="Failed tries of one step before the photo fails; 200 at least where the API gives no answer.",
     )
     ingest_deadline_s: float = Field(
         default=600, gt=0, description="Seconds (API time) until an unfinished ingest is done anew."
