@@ -44,8 +44,8 @@ check: setup ## Lint, types, floors of the imports
 bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" or other options of stagecrew bench
 	@$(BIN)/python -m bench $(BENCH)
 
-chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
-	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal tests/fleet
+chaos: setup ## Stage 20,000 photos while everything fails, and hold the books against each other; CHAOS="--seed 7" or other options
+	@$(BIN)/python -m chaos $(CHAOS)
 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document

@@ -80,6 +80,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # A worker that starts before its broker, or loses it, waits for it for as long as it takes.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # Nor does it end when its broker refuses a command for a while: a full disk, no memory, a replica that is none.
+        "broker_channel_error_retry": True,
         # Nor does it drop what it is doing meanwhile: a step that runs on settles in the ledger, not by the broker.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # A dead broker must not hang the dispatcher: what it could not send, it sends after the leases have run out.

@@ -149,7 +149,11 @@ class Settings(BaseSettings):
     look_ahead: int | None = Field(
         default=None, ge=1, description="Photos made ready ahead of free slots; by learnt ingest times unless set."
     )
-    max_attempts: int = Field(default=12, ge=1, description="Failed tries of one step before the photo fails.")
+    max_attempts: int = Field(
+        default=12,
+        ge=1,
+        description="Failed tries of one step before the photo fails; 200 at least where the API gives no answer.",
+    )
     ingest_deadline_s: float = Field(
         default=600, gt=0, description="Seconds (API time) until an unfinished ingest is done anew."
     )

@@ -6,7 +6,8 @@ The rules, in the order in which they protect:
    send, and then waits for a person (`uncertain`): it is never given up and never made anew;
 2. flow control, account trouble, and an API or store that is down cost no attempt: the photo waits;
 3. reading a job is never given up: the job is paid for, also when storing its outputs was;
-4. everything else is retried `max_attempts` times and then fails with the last reason.
+4. everything else is retried `max_attempts` times and then fails with the last reason; where the API, or the host of
+   its outputs, gives no usable answer, `PATIENT_TRIES` times, for it is most likely out of order for everybody.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from worker.core.trouble import Cause, Trouble
 REPLAY_HORIZON_MS: Final = 23 * 3_600_000
 #: Failed tries of one step before the photo fails, unless the settings say otherwise.
 MAX_ATTEMPTS: Final = 12
+#: Failed tries where nobody gives a usable answer: with the longest waits between them, some five hours of an outage.
+PATIENT_TRIES: Final = 200
 #: A step lost this often while a worker was at it is taken to kill its workers.
 MAX_LOST: Final = 25
 #: What a create's row keeps only until it is settled.
@@ -174,7 +177,8 @@ def _after_read(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) 
 
 
 def _retry(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Step:
-    if photo.attempt + 1 >= rules.max_attempts:
+    is_patient = trouble.cause is Cause.UNANSWERED
+    if photo.attempt + 1 >= (max(rules.max_attempts, PATIENT_TRIES) if is_patient else rules.max_attempts):
         message = f"{trouble.message} (given up after {photo.attempt + 1} tries)"
         return (fail_paid if photo.stage is Stage.STORING else fail)(trouble.code, message)
     return Step(
@@ -197,7 +201,7 @@ def _wait(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> Ste
 
 
 def _pause(trouble: Trouble, *, jitter: float, rules: Rules) -> int:
-    least_ms = REFUSED_PAUSE_MS if trouble.cause in {Cause.PASSING, Cause.DOWN} else FLOW_PAUSE_MS
+    least_ms = REFUSED_PAUSE_MS if trouble.cause in {Cause.UNANSWERED, Cause.PASSING, Cause.DOWN} else FLOW_PAUSE_MS
     return rules.scaled(max(trouble.retry_after_ms, least_ms) * (1 + jitter / 4))
 
 

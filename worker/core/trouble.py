@@ -23,7 +23,9 @@ class Cause(StrEnum):
     CONFLICT = "conflict"
     #: The job or ingest is not there for this caller.
     NOT_THERE = "not_there"
-    #: A passing trouble: the network, the API's 5xx, the store, the source's host.
+    #: The API gave no usable answer (none at all, a broken one, 5xx): most likely nothing is wrong with the photo.
+    UNANSWERED = "unanswered"
+    #: A passing trouble: the network, the store, the source's host.
     PASSING = "passing"
     #: The user's source can't be used.
     SOURCE = "source"

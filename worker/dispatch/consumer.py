@@ -4,11 +4,16 @@
 may be another application's queue too: the first message that is not ours is given back as it was, and the worker takes
 nothing more from that queue as long as it lives, and says so. In the fleet's own queues a message that nobody knows is
 dropped and logged, as Celery has it.
+
+Nothing that stands in a queue ends the worker: what is not even JSON raises in the middle of Celery's loop, which would
+give the process up. It is gone from the queue by then, so the loop is begun anew on a new connection.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
@@ -21,6 +26,8 @@ logger = logging.getLogger(__name__)
 _PREFIX: Final = "stagecrew."
 #: Events of tasks are published together, in seconds.
 EVENTS_S: Final = 0.25
+#: Characters of a reason that are logged: a broken message may be long.
+MOST_REASON: Final = 200
 
 
 class CarefulConsumer(Consumer):
@@ -29,10 +36,33 @@ class CarefulConsumer(Consumer):
     #: Celery's own, which its types leave out.
     strategies: dict[str, Any]
     task_consumer: Any
+    loop: Callable[..., Any]
+    connection_errors: tuple[type[Exception], ...]
+    channel_errors: tuple[type[Exception], ...]
 
     hub: Any
     event_dispatcher: Any
     _flush_is_due = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take Celery's loop under care."""
+        super().__init__(*args, **kwargs)
+        self.loop = partial(self._loop_under_care, self.loop)
+
+    def _loop_under_care(self, loop: Callable[..., Any], *args: Any) -> Any:
+        """Run Celery's loop; what it calls unrecoverable becomes a lost connection, which it recovers from."""
+        try:
+            return loop(*args)
+        except (*self.connection_errors, *self.channel_errors):
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"[:MOST_REASON]
+            logger.error(  # noqa: TRY400 - the reason says it; a traceback through Celery says nothing of the message
+                "the broker had what is no message; it is dropped, and the connection begun anew",
+                extra={"reason": reason},
+            )
+            message = "what the broker had could not be read"
+            raise ConnectionError(message) from error
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
         """Connect to the broker; steps that are taken from it cost it nothing more."""

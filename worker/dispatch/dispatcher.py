@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 import worker
@@ -90,6 +91,12 @@ class Dispatcher:
             return
         try:
             await asyncio.to_thread(self._publish_all, batches(orders.photos, orders.workers))
+        except OperationalError as error:
+            # It is away or coming up. The leases run out, and the photos are handed out again.
+            logger.warning(
+                "the broker did not take the orders", extra={"photos": len(orders.photos), "reason": str(error)}
+            )
+            await self._draining_within(TROUBLE_S)
         except Exception:
             logger.exception("the broker did not take the orders", extra={"photos": len(orders.photos)})
             await self._draining_within(TROUBLE_S)

@@ -69,10 +69,17 @@ class Batches:
         return len(self._running)
 
     async def run(self, step: StepName, leases: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-        """Run one step for leased photos (key, token, label); return what became of each, by label."""
+        """Run one step for leased photos (key, token, label); return what became of each, by label.
+
+        Where Redis does not answer nothing is done: the leases run out, and the photos are handed out again.
+        """
         asked_s = time.monotonic()
         read = self._services.limits.for_step(step)[0] if step in READS else None
-        batch = await self._services.ledger.open(step, [(key, token) for key, token, _ in leases], read)
+        try:
+            batch = await self._services.ledger.open(step, [(key, token) for key, token, _ in leases], read)
+        except RedisError as error:
+            logger.warning("batch not opened", extra={"step": step.value, "reason": type(error).__name__})
+            return {name: "not opened" for _, _, name in leases}
         self._services.load = batch.load
         outcome = {name: "stale" for _, _, name in leases}
         tasks = {}

@@ -10,19 +10,20 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Final
 
-from worker.core.decide import fail_paid
+from worker.core.backoff import LONGEST_MS
+from worker.core.decide import PATIENT_TRIES, fail_paid
 from worker.core.events import reference_of, timestamp
 from worker.core.photo import Photo, Stage
 from worker.core.step import Ending, Step
 from worker.pipeline.trouble import from_elsewhere
-from worker.storage.errors import DownloadFailed, NotAnImage, UrlExpired
+from worker.storage.errors import DownloadFailed, NotAnImage, OutputTooLarge, UrlExpired
 from worker.storage.latest import point_to
 from worker.storage.manifest import write_outputs
 
 if TYPE_CHECKING:
     from worker.services import Services
 
-#: How often a job is read again for fresh URLs before the photo fails.
+#: How often a job is read again for fresh URLs before the photo fails; more often where outputs just do not arrive.
 MAX_REREADS: Final = 8
 
 
@@ -59,10 +60,11 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
 
 
 def _read_again(services: Services, photo: Photo, error: UrlExpired | NotAnImage | DownloadFailed) -> Step:
-    if photo.rereads >= MAX_REREADS:
+    is_patient = isinstance(error, DownloadFailed) and not isinstance(error, OutputTooLarge)
+    if photo.rereads >= (PATIENT_TRIES if is_patient else MAX_REREADS):
         code = "url_expired" if isinstance(error, UrlExpired) else from_elsewhere(error).code
         return fail_paid(code, f"{error} (after {photo.rereads} fresh URLs)")
     again = {"rereads": str(photo.rereads + 1)}
     # The first time at once, then with a growing pause: the job is paid for, so there is no hurry to give up.
-    delay_ms = services.rules.scaled(1_000 * (2**photo.rereads - 1))
+    delay_ms = services.rules.scaled(min(LONGEST_MS, 1_000 * (2**photo.rereads - 1)))
     return Step(ending=Ending.GO, stage=Stage.GENERATING, fields=again, delay_ms=delay_ms)

@@ -92,4 +92,6 @@ def _cause(error: KataloError) -> Cause:  # noqa: PLR0911 - one cause a line
             return Cause.ASSET_GONE
     if isinstance(error, NotSent) or error.status in UNAVAILABLE:
         return Cause.DOWN
-    return Cause.PASSING if error.retryable or not error.refused else Cause.REJECTED
+    if not error.refused:
+        return Cause.UNANSWERED
+    return Cause.PASSING if error.retryable else Cause.REJECTED

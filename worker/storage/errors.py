@@ -26,6 +26,10 @@ class DownloadFailed(Exception):  # noqa: N818 - named after what happened
     """An output did not arrive whole; trying again may help."""
 
 
+class OutputTooLarge(DownloadFailed):
+    """An output is larger than the settings allow; it will be so again."""
+
+
 class NotAnImage(Exception):  # noqa: N818 - named after what was found
     """What arrived as an output is not a picture."""
 

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.storage.errors import DownloadFailed, NotAnImage, UrlExpired, without_query
+from worker.storage.errors import DownloadFailed, NotAnImage, OutputTooLarge, UrlExpired, without_query
 from worker.storage.images import ImageType, dimensions, is_complete, looks_like, sniff
 from worker.storage.web import Interrupted, Refused, TooLarge, Web
 
@@ -48,7 +48,7 @@ class OutputFetcher:
             answer = await self._web.get(url, longest_bytes=self._max_bytes)
         except TooLarge:
             message = f"the output {shown} is larger than STAGECREW_MAX_OUTPUT_BYTES ({self._max_bytes})"
-            raise DownloadFailed(message) from None
+            raise OutputTooLarge(message) from None
         except (Interrupted, Refused) as error:
             message = f"the output {shown} did not arrive: {error}"
             raise DownloadFailed(message) from error

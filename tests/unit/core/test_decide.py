@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.backoff import LONGEST_MS, retry_delay_ms
-from worker.core.decide import DENIED_READS, MAX_ATTEMPTS, REPLAY_HORIZON_MS, Rules, after_store_trouble, after_trouble
+from worker.core.decide import (
+    DENIED_READS,
+    MAX_ATTEMPTS,
+    PATIENT_TRIES,
+    REPLAY_HORIZON_MS,
+    Rules,
+    after_store_trouble,
+    after_trouble,
+)
 from worker.core.photo import ENDED, HELD, STEP_OF, TRANSITIONS, Photo, Stage
 from worker.core.request import Request
 from worker.core.step import Ending, Step
@@ -124,6 +132,17 @@ def test_a_source_that_can_not_be_used_fails_at_once_and_a_passing_trouble_after
     assert decide(photo_in(Stage.ACCEPTED), source).stage is Stage.FAILED
     assert decide(photo_in(Stage.ACCEPTED, attempt=MAX_ATTEMPTS - 2), passing).ending is Ending.RETRY
     assert decide(photo_in(Stage.ACCEPTED, attempt=MAX_ATTEMPTS - 1), passing).stage is Stage.FAILED
+
+
+def test_an_api_that_gives_no_usable_answer_for_hours_fails_no_photo() -> None:
+    unanswered = Trouble(cause=Cause.UNANSWERED, code="OutcomeUnknown", message="m")
+    waited_ms = 0
+    for attempt in range(PATIENT_TRIES - 1):
+        step = decide(photo_in(Stage.ACCEPTED, attempt=attempt), unanswered)
+        assert (step.ending, step.stage) == (Ending.RETRY, Stage.ACCEPTED)
+        waited_ms += step.delay_ms
+    assert waited_ms > 3 * 3_600_000
+    assert decide(photo_in(Stage.ACCEPTED, attempt=PATIENT_TRIES - 1), unanswered).stage is Stage.FAILED
 
 
 def test_an_asset_that_has_gone_is_taken_in_again_once_under_new_keys() -> None:
