@@ -9,11 +9,13 @@ dropped and logged, as Celery has it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 
 from config.celeryconfig import PLAIN_QUEUE
+from worker.dispatch.signing import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,18 @@ class CarefulConsumer(Consumer):
     strategies: dict[str, Any]
     task_consumer: Any
 
+    connection_errors: tuple[type[Exception], ...]
+    #: Celery's own loop, which ends when the connection does.
+    loop: Callable[..., Any]
+
     hub: Any
     event_dispatcher: Any
     _flush_is_due = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Celery gives."""
+        super().__init__(*args, **kwargs)
+        self.loop = _surviving(self.loop)
 
     def on_send_event_buffered(self) -> Any:
         """Publish what Flower shows a few times a second: at each turn of the loop it would cost as much as a task."""
@@ -49,6 +60,27 @@ class CarefulConsumer(Consumer):
         super().update_strategies()
         for name in [name for name in self.strategies if not name.startswith(_PREFIX)]:
             del self.strategies[name]
+        keys = self.app.conf.stagecrew_settings.message_key
+        if keys is not None:
+            gate = Gate(keys)
+            self.strategies |= {name: gate.guarded(name, strategy) for name, strategy in self.strategies.items()}
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Drop a message that Celery itself falls over: it would come back, and end each worker that takes it."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def carefully(message: Any) -> Any:
+            try:
+                return handle(message)
+            except self.connection_errors:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever Celery makes of a message that nobody of ours sent
+                if not self._leave(message):
+                    logger.error("message dropped: it is not one of Celery's", extra={"reason": type(error).__name__})  # noqa: TRY400 - a traceback would quote it
+                    message.reject_log_error(logger, self.connection_errors)
+                return None
+
+        return carefully
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Give a message of others back and leave their queue; refuse what does not belong into ours."""
@@ -77,3 +109,21 @@ class CarefulConsumer(Consumer):
                 extra={"queue": PLAIN_QUEUE},
             )
         return True
+
+
+def _surviving(loop: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a loop that connects anew where something in a queue is no message; the broker has handed it out by then.
+
+    Celery's own would end the worker, and each other worker that comes across the next one.
+    """
+
+    def run(*args: Any) -> Any:
+        try:
+            return loop(*args)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            reason = type(error).__name__
+            logger.error("something in a queue was no message and is gone", extra={"reason": reason})  # noqa: TRY400 - a traceback would quote it
+            message = "connecting anew"
+            raise ConnectionResetError(message) from None
+
+    return run
