@@ -7,7 +7,7 @@ UV := $(BIN)/uv
 # uv's cache, in the project where there is no home to write to.
 export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 
-.PHONY: help setup run test check bench chaos docs lock clean
+.PHONY: help setup run test check bench chaos fuzz audit docs lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -41,6 +41,12 @@ bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" o
 
 chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
 	@$(BIN)/python -m pytest tests/fleet
+
+fuzz: setup ## Throw many more odd records, settings, requests and API answers at stagecrew, minutes; FUZZ=100 for longer
+	@FUZZ_TIMES=$(or $(FUZZ),20) $(BIN)/python -m pytest tests/fuzz -o timeout=0
+
+audit: setup ## Look for known vulnerabilities of what an image installs; needs an advisory database, so the internet
+	@$(UV) tool run 'pip-audit==2.10.1' --strict --progress-spinner off --disable-pip --require-hashes -r requirements-run.lock
 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document

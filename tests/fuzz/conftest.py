@@ -22,8 +22,10 @@ scalars = (
     | st.sampled_from(["", " ", ".", "..", "/", "\x00", "\ud800", "{}", "a" * 5_000, "🏠" * 300, "1e999", 10**400, -1])
 )
 json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8
-)  # fmt: skip
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def tried(examples: int) -> Callable[[Any], Any]:

@@ -93,10 +93,12 @@ def test_settings_of_any_kind_are_taken_or_refused_by_name(given_: dict[str, str
     try:
         assert isinstance(load_settings(given_), Settings)
     except SettingsError as error:
-        assert all(line.partition(":")[0] in given_ for line in str(error).splitlines())
-        for name, value in given_.items():
-            if "FILE" not in name and ("KEY" in name or "SECRET" in name or "TOKEN" in name) and len(value) > 12:
-                assert value not in str(error)
+        said = str(error)
+    else:
+        return
+    assert all(line.partition(":")[0] in given_ for line in said.splitlines())
+    secret = ("API_KEY", "SECRET", "TOKENS", "MESSAGE_KEY")
+    assert not any(value in said for name, value in given_.items() if name.endswith(secret) and len(value) > 12)
 
 
 @tried(60)
@@ -143,19 +145,15 @@ def test_a_picture_that_would_fill_the_memory_is_not_unpacked() -> None:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    bomb = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(bytes(1_000_000)))
-        + chunk(b"IEND", b"")
-    )
+    rows = chunk(b"IDAT", zlib.compress(bytes(1_000_000)))
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + rows + chunk(b"IEND", b"")
     assert dimensions(bomb) == (60_000, 60_000)
     assert scaled_down(bomb) is None
 
 
 ids = st.text(min_size=1, max_size=30) | st.sampled_from(
-    ["..", ".", "../../etc/passwd", "/etc/passwd", "a/../b", "a\x00b", "{other}", "sc1:{other}:p", "a" * 1_000, "CON", "C:\\x",
-     "%2e%2e%2f", "~", "a~b", "A", "a.", "ａ", "\u202egpj", "\ud800", "-", "@account", "manifest.json", "*", "<script>"]
+    ["..", ".", "../../etc/passwd", "/etc/passwd", "a/../b", "a\x00b", "{other}", "sc1:{other}:p", "a" * 1_000, "CON",
+     "C:\\x", "%2e%2e%2f", "~", "a~b", "A", "a.", "ａ", "\u202egpj", "\ud800", "-", "@account", "manifest.json", "*", "<script>"]
 )  # fmt: skip
 
 
