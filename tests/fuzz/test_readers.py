@@ -153,7 +153,8 @@ def test_a_picture_that_would_fill_the_memory_is_not_unpacked() -> None:
 
 ids = st.text(min_size=1, max_size=30) | st.sampled_from(
     ["..", ".", "../../etc/passwd", "/etc/passwd", "a/../b", "a\x00b", "{other}", "sc1:{other}:p", "a" * 1_000, "CON",
-     "C:\\x", "%2e%2e%2f", "~", "a~b", "A", "a.", "ａ", "\u202egpj", "\ud800", "-", "@account", "manifest.json", "*", "<script>"]
+     "C:\\x", "%2e%2e%2f", "~", "a~b", "A", "a.", "ａ", "\u202egpj", "\ud800", "-", "@account", "manifest.json", "*",
+     "<script>"]
 )  # fmt: skip
 
 
