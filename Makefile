@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 # Fleets wait for most of their time, so twice the two cores that the tests are made for; 0 is one after another.
 TESTERS ?= 4
 
-.PHONY: help setup run test model check bench chaos docs lock clean
+.PHONY: help setup run test model check bench chaos fuzz audit docs lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,6 +46,12 @@ bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" o
 
 chaos: setup ## Stage 20,000 photos while everything fails, and hold the books against each other; CHAOS="--seed 7" or other options
 	@$(BIN)/python -m chaos $(CHAOS)
+
+fuzz: setup ## Throw many more odd records, settings, requests and API answers at stagecrew, minutes; FUZZ=100 for longer
+	@FUZZ_TIMES=$(or $(FUZZ),20) $(BIN)/python -m pytest tests/fuzz -o timeout=0
+
+audit: setup ## Look for known vulnerabilities of what an image installs; needs an advisory database, so the internet
+	@$(UV) tool run 'pip-audit==2.10.1' --strict --progress-spinner off --disable-pip --require-hashes -r requirements-run.lock
 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document

@@ -24,6 +24,9 @@ from config.settings import GROUPS, Settings, said_of
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+#: Far more than a thousand accounts take.
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _VARIABLE: Final = "STAGECREW_ACCOUNTS_FILE"
 _DOCUMENT: Final = "see docs/accounts.md"
@@ -105,11 +108,21 @@ def read_accounts(settings: Settings, origin: Origin, environ: Mapping[str, str]
     return settings.coming_from(origin), reading.problems
 
 
+def _text_of(path: Path) -> str:
+    """Return a file's text. Raises OSError, or ValueError when it is no text or too large to be meant."""
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        message = f"it has more than {MAX_FILE_BYTES:,} bytes"
+        raise ValueError(message)
+    return data.decode("utf-8")
+
+
 def _written(reading: _Reading) -> Mapping[str, Any]:
     """Return the accounts as they stand in the file."""
     path = reading.path
     try:
-        text = path.read_text("utf-8")
+        text = _text_of(path)
         found: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         reading.wrong("", "", f"it can't be read ({error.strerror or error}); give the path of a file that is there")
@@ -227,9 +240,11 @@ def _file(reading: _Reading, name: str, form: str, path: Path) -> str | None:
     where = reading.path.absolute().parent / path
     reading.files.append(where)
     try:
-        value = where.read_text("utf-8").strip()
+        value = _text_of(where).strip()
     except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text"
+        reason = (error.strerror if isinstance(error, OSError) else None) or (
+            "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        )
         reading.wrong(name, form, f"{where} can't be read ({reason}); give a file that is there")
         return None
     if not value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu import Exchange, Queue
 
 from config.accounts import DEFAULT, accounts_of
+from config.redis_tls import broker_options
 from config.sinks import SinkKind
 
 if TYPE_CHECKING:
@@ -48,9 +49,14 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """Return the configuration of the app."""
     return {
         "broker_url": settings.broker_url_text,
+        # Always checked, name included; None leaves it to the URL.
+        "broker_use_ssl": broker_options(settings),
         # JSON only: a message must never be able to carry code.
         "task_serializer": "json",
         "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "event_serializer": "json",
+        "result_serializer": "json",
         # The ledger keeps what became of a photo; a result a task would cost a key and a round trip.
         "result_backend": None,
         "task_ignore_result": True,
@@ -70,8 +76,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,
-        # Flower asks the workers by remote control. Who reaches the broker could do as much anyway.
-        "worker_enable_remote_control": True,
+        # Flower asks the workers by remote control. Who reaches the broker could do as much anyway, unless
+        # messages have to be signed: Celery's control messages can't be.
+        "worker_enable_remote_control": settings.message_key is None,
         # Takes nothing from queues that others use too.
         "worker_consumer": "worker.dispatch.consumer:CarefulConsumer",
         # Our own logging is set up once, for all processes alike.

@@ -65,8 +65,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     origin = Origin(loaded=True, environ=environ)
     if environ is None:
-        from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-        environ = {**from_file, **os.environ}
+        environ = {**_from_file(), **os.environ}
     known = variables()
     problems = [_unknown(name) for name in sorted(environ) if name.startswith("STAGECREW_") and name not in known]
     try:
@@ -79,6 +78,16 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def _from_file() -> dict[str, str]:
+    """Return what the `.env` file says. Raises SettingsError when there is one that can't be read."""
+    try:
+        return {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is no UTF-8 text"
+        message = f".env: it can't be read ({reason}); correct or remove it, docs/settings.md lists what it may say"
+        raise SettingsError(message) from None
 
 
 def _unknown(name: str) -> str:

@@ -20,7 +20,9 @@ from config.accounts import Origin
 from config.caps import CapSettings
 from config.intake import EnqueueFilesBelow, IntakeMaxBytes, IntakeTokens
 from config.limits import LimitSettings
+from config.messages import MessageKey
 from config.partners import Weights
+from config.redis_tls import RedisCaFile, RedisCertFile, RedisKeyFile
 from config.sinks import CompletionsSecret, CompletionsUrl, SinkAddress, signing_secrets, sink_addresses
 
 _STORES: Final = frozenset({"s3", "gs", "az", "file"})
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="The ledger's Redis (>= 7, or Valkey), with AOF: `redis://`, `rediss://` or `unix://`.",
     )
+    redis_ca_file: RedisCaFile = None
+    redis_cert_file: RedisCertFile = None
+    redis_key_file: RedisKeyFile = None
+    message_key: MessageKey = None
     broker_url: SecretStr | None = Field(default=None, description="Celery's broker; the ledger's Redis unless set.")
     storage_url: str = Field(
         default_factory=_beside,

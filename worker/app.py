@@ -10,12 +10,15 @@ from config.celeryconfig import celery_settings
 from config.settings import load_settings
 from worker import logs
 from worker.dispatch.bootstep import ProcessStep
+from worker.dispatch.signing import sign_messages
 
 settings = load_settings()
 app = Celery("stagecrew", include=["tasks.photo", "tasks.enqueue"])
 app.config_from_object(celery_settings(settings))
 app.conf.stagecrew_settings = settings
 app.steps["worker"].add(ProcessStep)
+if settings.message_key is not None:
+    sign_messages(settings.message_key)
 
 
 @signals.setup_logging.connect

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from redis.asyncio import Redis
 
 from config.accounts import DEFAULT, accounts_of, settings_for
+from config.redis_tls import redis_options
 from config.sinks import SinkKind
 from worker import keys
 from worker.core.cadence import Load
@@ -210,7 +211,7 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
     """
     settings = settings_for(settings, account)
     account = settings.origin.account
-    redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2)
+    redis = Redis.from_url(settings.redis_url_text, decode_responses=True, protocol=2, **redis_options(settings))
     limits = limits_of(settings)
     forgets_ms = int(REDIS_FORGETS_MS / settings.speed)
     scripts = Scripts(redis, keys.root(account), forgets_ms=forgets_ms)

@@ -289,7 +289,11 @@ async def redis_of(settings: Settings) -> list[Finding]:
     from redis.asyncio import Redis  # noqa: PLC0415 - as above
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    client = Redis.from_url(settings.redis_url_text, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+    from config.redis_tls import redis_options  # noqa: PLC0415
+
+    client = Redis.from_url(
+        settings.redis_url_text, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, **redis_options(settings)
+    )
     try:
         info = await client.info()
         seconds, micros = await client.time()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from worker.ledger.verdicts import PhotoName, Regenerated
     from worker.storage.store import ObjectStore
 
+#: Names that are read from a file at once; a hundred thousand of usual length.
+MAX_NAMES_BYTES: Final = 16 * 1024 * 1024
 #: What each verdict means, for people; the words are those of `worker.ledger.verdicts.RegenerateVerdict`.
 _MEANING: Final = {
     "asked": "waiting for another picture; each is a job that is billed",
@@ -113,7 +115,14 @@ async def _in_store(store: ObjectStore, name: str) -> PhotoName | None:
 
 def _lines(file: str) -> list[str]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        if file == "-":
+            data = sys.stdin.buffer.read(MAX_NAMES_BYTES + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                data = opened.read(MAX_NAMES_BYTES + 1)
+        if len(data) > MAX_NAMES_BYTES:
+            stop(f"{file}: it has more than {MAX_NAMES_BYTES:,} bytes; give the names in several files")
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         stop(f"{file}: {getattr(error, 'strerror', None) or 'it is no UTF-8 text'}")
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -19,6 +19,7 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 
 from config.celeryconfig import PLAIN_QUEUE
+from worker.dispatch.signing import Gate
 from worker.dispatch.steps_in_memory import StepsInMemory
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 _PREFIX: Final = "stagecrew."
 #: Events of tasks are published together, in seconds.
 EVENTS_S: Final = 0.25
-#: Characters of a reason that are logged: a broken message may be long.
-MOST_REASON: Final = 200
 
 
 class CarefulConsumer(Consumer):
@@ -56,10 +55,9 @@ class CarefulConsumer(Consumer):
         except (*self.connection_errors, *self.channel_errors):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"[:MOST_REASON]
-            logger.error(  # noqa: TRY400 - the reason says it; a traceback through Celery says nothing of the message
+            logger.error(  # noqa: TRY400 - a traceback would quote the message
                 "the broker had what is no message; it is dropped, and the connection begun anew",
-                extra={"reason": reason},
+                extra={"reason": type(error).__name__},
             )
             message = "what the broker had could not be read"
             raise ConnectionError(message) from error
@@ -86,6 +84,27 @@ class CarefulConsumer(Consumer):
         super().update_strategies()
         for name in [name for name in self.strategies if not name.startswith(_PREFIX)]:
             del self.strategies[name]
+        keys = self.app.conf.stagecrew_settings.message_key
+        if keys is not None:
+            gate = Gate(keys)
+            self.strategies |= {name: gate.guarded(name, strategy) for name, strategy in self.strategies.items()}
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Any:
+        """Drop a message that Celery itself falls over: it would come back, and end each worker that takes it."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def carefully(message: Any) -> Any:
+            try:
+                return handle(message)
+            except self.connection_errors:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever Celery makes of a message that nobody of ours sent
+                if not self._leave(message):
+                    logger.error("message dropped: it is not one of Celery's", extra={"reason": type(error).__name__})  # noqa: TRY400 - a traceback would quote it
+                    message.reject_log_error(logger, self.connection_errors)
+                return None
+
+        return carefully
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Give a message of others back and leave their queue; refuse what does not belong into ours."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from worker.gateway.app import create_app
+from worker.gateway.protocol import CarefulProtocol
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 GRACE_S: Final = 10
 #: Connections that wait to be accepted: a burst of webhooks while the loop is busy.
 BACKLOG: Final = 2048
+#: Connections at once; more are answered 503 and closed, and their senders come again.
+MOST_CONNECTIONS: Final = 2000
 
 
 def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -35,6 +38,10 @@ def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], No
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
+        http=CarefulProtocol,
+        # Not one of ours.
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_S,
     )
     # uvicorn gives the signal on when it has ended, which would end the process as if it had not been caught.

@@ -24,6 +24,8 @@ from worker.intake.outcome import BadRecord, Result, shown
 from worker.intake.record import LISTING_FIELDS, PHOTO_FIELDS, nearest, parse_listing
 
 METADATA: Final = "metadata."
+#: A longer line is no row of photos, but a picture, or a file without line ends.
+MAX_ROW_CHARACTERS: Final = 1024 * 1024
 _LISTING_COLUMNS: Final = tuple(name for name in LISTING_FIELDS if name not in {"photos", "metadata"})
 _PHOTO_COLUMNS: Final = tuple(name for name in PHOTO_FIELDS if name != "metadata")
 _COLUMNS: Final = (*_LISTING_COLUMNS, *_PHOTO_COLUMNS)
@@ -55,7 +57,12 @@ def read_table(data: IO[bytes], *, name: str, base: Path | None) -> Iterator[Res
 
 
 def _read(text: io.TextIOWrapper, name: str, base: Path | None) -> Iterator[Result]:
-    first = text.readline()
+    lines = _Lines(text)
+    try:
+        first = next(lines, "")
+    except csv.Error as error:
+        yield _bad(f"{name} line 1", "", f"it can't be read ({error})", "the first row names the columns")
+        return
     delimiter = max(",;\t", key=first.count)
     where = f"{name} line 1"
     try:
@@ -67,24 +74,46 @@ def _read(text: io.TextIOWrapper, name: str, base: Path | None) -> Iterator[Resu
         yield _bad(where, *problem)
         return
     groups: dict[str, _Group] = {}
-    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            at = f"{name} line {rows.line_num + 1}"
+            at = f"{name} line {lines.number}"
             yield _bad(at, "", f"it can't be read ({error})", "close quotes, and write a quote in a cell as two")
             continue
         if cells is None:
             break
         if any(cell.strip() for cell in cells):
-            bad = _gather(groups, header, cells, f"{name} line {rows.line_num + 1}")
+            bad = _gather(groups, header, cells, f"{name} line {lines.number}")
             if bad is not None:
                 yield bad
     for listing_id in list(groups):
         group = groups.pop(listing_id)
         record = {"listing_id": listing_id, **group.settings, "photos": group.photos}
         yield from parse_listing(record, where=group.places[0], base=base, places=group.places)
+
+
+class _Lines:
+    """The lines of a text, of which one that is too long is passed over: a csv.Error in its place."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(MAX_ROW_CHARACTERS)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) == MAX_ROW_CHARACTERS and not line.endswith("\n"):
+            while (rest := self._text.readline(MAX_ROW_CHARACTERS)) and not rest.endswith("\n"):
+                pass
+            raise csv.Error(f"longer than {MAX_ROW_CHARACTERS:,} characters")
+        return line
 
 
 def _header_problem(header: list[str]) -> tuple[str, str, str] | None:

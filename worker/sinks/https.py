@@ -16,8 +16,7 @@ import socket
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import aiohttp
 
@@ -27,7 +26,8 @@ from worker.core.delivery import DELIVERED, LONGEST_MS, Outcome, down, refused, 
 from worker.katalo.retry_after import retry_after_s
 from worker.ledger.outbox import Letter
 from worker.sinks.sink import DEADLINE_S
-from worker.storage.web import CONNECT_S, PublicResolver, Refused, check_address
+from worker.storage.public import PublicResolver, Refused, cause_of, check_address, connector
+from worker.storage.web import CONNECT_S
 
 #: A receiver that is slow holds up so many listings at most.
 CALLS: Final = 16
@@ -72,14 +72,16 @@ class HttpsSink:
 
     async def check(self) -> Outcome:
         """Return whether the endpoint's host takes connections; nothing is sent."""
-        parts = urlsplit(self._url)
         try:
-            check_address(self._url, allow_private=self._allow_private)
+            address = check_address(self._url, allow_private=self._allow_private)
+            host, tls = address.host or "", address.scheme == "https"
             async with asyncio.timeout(CONNECT_S):
+                at = host
                 if not self._allow_private:
-                    await PublicResolver().resolve(parts.hostname or "", family=socket.AF_UNSPEC)
+                    # The address that was checked is the one that is connected to.
+                    at = (await PublicResolver().resolve(host, family=socket.AF_UNSPEC))[0]["host"]
                 _, writer = await asyncio.open_connection(
-                    parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), ssl=parts.scheme == "https"
+                    at, address.port, ssl=tls, server_hostname=host if tls else None
                 )
             writer.close()
         except (OSError, TimeoutError, Refused) as error:
@@ -88,11 +90,11 @@ class HttpsSink:
 
     async def _post(self, letter: Letter) -> Outcome:
         try:
-            check_address(self._url, allow_private=self._allow_private)
+            address = check_address(self._url, allow_private=self._allow_private)
             async with (
                 asyncio.timeout(DEADLINE_S),
                 self._open().post(
-                    self._url, data=letter.event.encode(), headers=self._headers(letter), allow_redirects=False
+                    address, data=letter.event.encode(), headers=self._headers(letter), allow_redirects=False
                 ) as response,
             ):
                 return outcome_of(response.status, response.headers.get("Retry-After"), now_ms=letter.now_ms)
@@ -102,7 +104,8 @@ class HttpsSink:
         except TimeoutError:
             return retry(f"no answer within {DEADLINE_S:.0f} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return down(_why(error.__cause__)) if isinstance(error.__cause__, Refused) else retry(_why(error))
+            refused_here = cause_of(error)
+            return down(_why(refused_here)) if refused_here is not None else retry(_why(error))
 
     def _headers(self, letter: Letter) -> dict[str, str]:
         message_id, timestamp = letter.event_id, str(letter.now_ms // 1000)
@@ -117,9 +120,8 @@ class HttpsSink:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            options: dict[str, Any] = {} if self._allow_private else {"resolver": PublicResolver()}
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.calls, **options),
+                connector=connector(allow_private=self._allow_private, limit=self.calls),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import secrets
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,16 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def read_whole(path: Path) -> bytes | None:
-    """Return a file's bytes, or None when there is none. Raises OSError."""
+def read_whole(path: Path, *, longest_bytes: int) -> bytes | None:
+    """Return a file's bytes, or None when there is none. Raises OSError.
+
+    More than `longest_bytes` is not read: the answer is then one byte longer than that. What is no plain file is not
+    opened, because a pipe would hold up everything else that is read, and a device never ends.
+    """
     try:
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        with path.open("rb") as file:
+            return file.read(longest_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

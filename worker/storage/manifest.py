@@ -25,6 +25,9 @@ SCHEMA_VERSION: Final = 1
 #: Files that are read from the store at once.
 _READ_AT_ONCE: Final = 64
 
+#: A manifest holds a record and some names; one that is larger is none of ours, and is not taken for absent.
+MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
+
 KeptT = TypeVar("KeptT", bound=BaseModel)
 
 
@@ -129,7 +132,7 @@ async def _read(store: ObjectStore, name: str) -> Manifest | Receipt | None:
 
 async def read_kept(store: ObjectStore, name: str, kind: type[KeptT]) -> KeptT | None:
     """Return the object `name` as `kind`; None when there is none or it is damaged. Raises StoreError."""
-    content = await store.get(name)
+    content = await store.get(name, longest_bytes=MAX_KEPT_BYTES)
     if content is None:
         return None
     try:

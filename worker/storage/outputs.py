@@ -11,7 +11,8 @@ from typing import Final
 
 from worker.storage.errors import DownloadFailed, NotAnImage, OutputTooLarge, UrlExpired, without_query
 from worker.storage.images import ImageType, dimensions, is_complete, looks_like, sniff
-from worker.storage.web import Interrupted, Refused, TooLarge, Web
+from worker.storage.public import Refused
+from worker.storage.web import Interrupted, TooLarge, Web
 
 DEADLINE_S: Final = 120.0
 #: With these the storage says that a URL is not good (any more); a new one comes with the next read of the job.

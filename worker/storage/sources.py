@@ -9,10 +9,11 @@ from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from worker.storage.errors import SourceError, StoreError, without_query
-from worker.storage.folder import Disk
+from worker.storage.folder import Disk, read_whole
 from worker.storage.images import looks_like, sniff
+from worker.storage.public import Refused
 from worker.storage.store import read_s3
-from worker.storage.web import Interrupted, Refused, TooLarge, Web
+from worker.storage.web import Interrupted, TooLarge, Web
 
 DEADLINE_S: Final = 120.0
 _RETRYABLE_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -99,15 +100,16 @@ class SourceReader:
     def _from_file(self, source: str) -> bytes:
         path = Path(unquote(urlsplit(source).path)) if source.startswith("file://") else Path(source)
         try:
-            if path.stat().st_size > self._max_bytes:
-                raise _too_large(str(path), self._max_bytes)
-            return path.read_bytes()
+            found = read_whole(path, longest_bytes=self._max_bytes)
         except OSError as error:
             message = f"the file {path} can't be read: {error.strerror or type(error).__name__}; is it on this worker?"
             raise SourceError(message) from error
         except ValueError as error:
             message = f"{source!r} is no path"
             raise SourceError(message) from error
+        if found is None:
+            raise SourceError(f"there is no file {path}; is it on this worker?")
+        return found
 
 
 def _too_large(shown: str, max_bytes: int) -> SourceError:

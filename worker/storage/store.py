@@ -20,13 +20,15 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from worker.core.identity import digest
-from worker.storage.errors import StoreError
+from worker.storage.errors import StoreError, without_query
 from worker.storage.folder import Disk, read_whole, write_whole
 
 #: One request to the store, and all tries of it, in seconds; obstore retries passing troubles within them.
 REQUEST_S: Final = 60
 ALL_TRIES_S: Final = 90
 TRIES: Final = 3
+#: No object of ours comes near this, unless STAGECREW_MAX_OUTPUT_BYTES is raised far.
+MAX_OBJECT_BYTES: Final = 1024 * 1024 * 1024
 PROBE_NAME: Final = ".stagecrew-probe"
 
 
@@ -44,8 +46,8 @@ class ObjectStore(Protocol):
     async def put(self, name: str, data: bytes, *, media_type: str) -> None:
         """Write an object, whole or not at all. Raises StoreError."""
 
-    async def get(self, name: str) -> bytes | None:
-        """Return an object, or None when there is none. Raises StoreError."""
+    async def get(self, name: str, *, longest_bytes: int = MAX_OBJECT_BYTES) -> bytes | None:
+        """Return an object, or None when there is none. Raises StoreError, also for one that is larger."""
 
     async def delete(self, name: str) -> None:
         """Remove an object; it is no error when there is none. Raises StoreError."""
@@ -82,14 +84,18 @@ class Store:
         attributes = {"Content-Type": media_type}
         await self._do("write", name, lambda path: obstore.put_async(self._inner, path, data, attributes=attributes))
 
-    async def get(self, name: str) -> bytes | None:
-        """Return an object, or None when there is none. Raises StoreError."""
+    async def get(self, name: str, *, longest_bytes: int = MAX_OBJECT_BYTES) -> bytes | None:
+        """Return an object, or None when there is none. Raises StoreError, also for one that is larger."""
         try:
             if self._folder is not None:
                 path = self._folder / name
-                found_here: bytes | None = await self._disk.run(lambda: read_whole(path))
+                found_here: bytes | None = await self._disk.run(lambda: read_whole(path, longest_bytes=longest_bytes))
+                if found_here is not None and len(found_here) > longest_bytes:
+                    raise self._too_large(name, longest_bytes)
                 return found_here
             found = await obstore.get_async(self._inner, self._prefix + name)
+            if found.meta["size"] > longest_bytes:
+                raise self._too_large(name, longest_bytes)
             return bytes(await found.bytes_async())
         except (NotFoundError, FileNotFoundError):
             return None
@@ -135,6 +141,10 @@ class Store:
             await call(self._prefix + name)
         except (BaseError, OSError) as error:
             raise self._error(verb, name, error) from error
+
+    def _too_large(self, name: str, longest_bytes: int) -> StoreError:
+        remedy = "stagecrew writes no such object; remove it"
+        return StoreError(f"{name} in {self._where} has more than {longest_bytes} bytes; {remedy}")
 
     def _error(self, verb: str, name: str, error: Exception) -> StoreError:
         # The texts of the layers below may quote signed requests, so only the kind of trouble is passed on.
@@ -211,5 +221,7 @@ async def read_s3(url: str, longest_bytes: int) -> bytes | None:
     except (NotFoundError, FileNotFoundError):
         return None
     except (BaseError, OSError) as error:
-        message = f"could not read {url} ({type(error).__name__}); check the bucket and the AWS credentials"
+        message = (
+            f"could not read {without_query(url)} ({type(error).__name__}); check the bucket and the AWS credentials"
+        )
         raise StoreError(message) from error

@@ -17,6 +17,7 @@ from redis import Redis
 
 from config.settings import load_settings
 from worker.gateway.app import create_app
+from worker.gateway.protocol import CarefulProtocol
 from worker.katalo.signature import sign
 
 SECRET, OLD_SECRET = "the-new-secret", "the-old-secret"
@@ -55,7 +56,11 @@ def gateway(redis_url: str) -> Iterator[Open]:
         def build(redis: str = redis_url, **variables: str) -> Door:
             given = {"STAGECREW_REDIS_URL": redis, "KATALO_WEBHOOK_SECRET": f"{SECRET},{OLD_SECRET}", **variables}
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            server = uvicorn.Server(uvicorn.Config(create_app(load_settings(given)), log_config=None, lifespan="on"))
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    create_app(load_settings(given)), log_config=None, lifespan="on", http=CarefulProtocol, ws="none"
+                )
+            )
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             stack.callback(thread.join)

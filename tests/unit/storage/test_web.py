@@ -14,8 +14,9 @@ from PIL import Image
 
 from worker.storage.errors import DownloadFailed, NotAnImage, SourceError, UrlExpired, without_query
 from worker.storage.outputs import OutputFetcher
+from worker.storage.public import Refused, is_public
 from worker.storage.sources import SourceReader
-from worker.storage.web import Interrupted, Refused, TooLarge, Web, is_public
+from worker.storage.web import Interrupted, TooLarge, Web
 
 
 @cache
