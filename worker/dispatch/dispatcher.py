@@ -11,7 +11,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
@@ -51,7 +51,7 @@ class Dispatcher:
         self._busy = busy
         self._publish = publish
         self._draining = asyncio.Event()
-        self._sleeping: asyncio.Future[object] | None = None
+        self._sleeping: asyncio.Future[Any] | None = None
 
     def drain(self) -> None:
         """Take no new work and let somebody else lead, at once."""
@@ -106,9 +106,9 @@ class Dispatcher:
 
     async def _sleep(self, longest_ms: int) -> None:
         woken = self._account.redis.blpop([f"{self._account.scripts.root}wake"], timeout=longest_ms / 1000)
-        self._sleeping = asyncio.ensure_future(woken)
+        self._sleeping = sleeping = asyncio.ensure_future(woken)
         try:
-            await self._sleeping
+            await sleeping
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._draining.is_set() or (task is not None and task.cancelling()):
