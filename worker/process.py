@@ -24,7 +24,7 @@ from worker.core.photo import StepName
 from worker.desks import Desks
 from worker.intake.outcome import Result
 from worker.intake.reception import Tally
-from worker.pulse import Pulse
+from worker.lifesign import Lifesign
 from worker.serving import Serving
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Process:
         self._stop = asyncio.Event()
         self._trouble: BaseException | None = None
         self._draining = False
-        self._pulse = Pulse(settings.alive_file)
+        self._lifesign = Lifesign(settings.alive_file)
         live, names = LiveAccounts(settings), list(accounts_of(settings))
         self._desks = Desks(settings, live)
         # Flower and the logs name the account only where it says something.
@@ -75,13 +75,13 @@ class Process:
     def start(self) -> None:
         """Start the loop; raises what kept the services from opening, when no account's did.
 
-        Raises OSError when the file that shows the pulse can't be written.
+        Raises OSError when the file that shows life can't be written.
         """
         # What was built by now stays: looking through it for garbage again and again costs a tenth of a step.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        self._pulse.begin()
+        self._lifesign.begin()
         self._thread.start()
         self._started.wait(START_S)
         if self._trouble is not None:
@@ -100,7 +100,7 @@ class Process:
             self._abandon("told again")
             return
         self._draining = True
-        self._pulse.stopping()
+        self._lifesign.stopping()
         busy = sum(serving.busy for serving in self._serving.values())
         logger.info("draining", extra={"steps": busy, "grace_s": self._settings.shutdown_grace_s})
         for serving in self._serving.values():
@@ -180,14 +180,14 @@ class Process:
             self._stop.set()
             await asyncio.gather(*lives, return_exceptions=True)
             raise next(one.trouble for one in serving if one.trouble is not None)
-        pulse = asyncio.create_task(self._pulse.beat_for_ever(), name="pulse")
+        beating = asyncio.create_task(self._lifesign.beat_for_ever(), name="sign of life")
         try:
             async with self._desks.open():
                 self._started.set()
                 await asyncio.gather(*lives)
         finally:
-            pulse.cancel()
-            await asyncio.gather(pulse, return_exceptions=True)
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
 
 def _labelled(

@@ -1,4 +1,4 @@
-"""A worker's pulse: it says that the process's event loop turns, to whoever starts it again when it does not.
+"""A sign of life: it says that the process's event loop turns, to whoever starts it again when it does not.
 
 A file (STAGECREW_ALIVE_FILE) that is touched once a second, for containers: its age is the check, which costs no port,
 no interpreter and no call to Redis. And systemd's notifications, where it asks for them: ready, alive, stopping.
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 BEAT_S: Final = 1.0
 
 
-class Pulse:
+class Lifesign:
     """Beats as long as the loop turns."""
 
     def __init__(self, file: Path | None, environ: Mapping[str, str] = os.environ) -> None:
