@@ -20,7 +20,8 @@ LABEL org.opencontainers.image.title="stagecrew" \
       org.opencontainers.image.description="Has property photos staged by the Katalo API, exactly once each" \
       org.opencontainers.image.licenses="MIT"
 # Nothing in the image belongs to who runs it, so nothing of it can be changed.
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp stagecrew
+RUN groupadd --system --gid 10001 stagecrew \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp stagecrew
 WORKDIR /app
 COPY --from=build /app/.venv .venv
 # Flower takes its settings from a file by its path.
