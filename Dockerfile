@@ -20,8 +20,8 @@ LABEL org.opencontainers.image.title="stagecrew" \
       org.opencontainers.image.description="Has property photos staged by the Katalo API, exactly once each" \
       org.opencontainers.image.licenses="MIT"
 # Nothing in the image belongs to who runs it, so nothing of it can be changed.
-RUN groupadd --system --gid 10001 stagecrew \
-    && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp stagecrew
+RUN groupadd --gid 10001 stagecrew \
+    && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin stagecrew
 WORKDIR /app
 COPY --from=build /app/.venv .venv
 # Flower takes its settings from a file by its path.
