@@ -15,7 +15,7 @@ from worker.core.photo import Stage
 from worker.embedded.processes import spawn
 
 Build = Callable[..., Fleet]
-PHOTOS = 36
+PHOTOS = 32
 
 
 class Mixed:
@@ -86,8 +86,7 @@ def test_a_fleet_of_two_releases_stages_what_both_enqueued_once_whoever_leads(fl
     mixed.start("old-2")
     mixed.end("new-1")
     mixed.leads("old-2")
-    mixed.goes_on()  # and the other way round
-    mixed.start("new-2")
+    # And the other way round: the previous release ends it alone.
     crew.wait_for_all(PHOTOS)
     books = crew.check_books(staged=PHOTOS)
     assert books["jobs_created"] == PHOTOS
