@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, AliasChoices, Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.accounts import Origin
@@ -32,6 +32,13 @@ _REDIS: Final = frozenset({"redis", "rediss", "unix"})
 def _parts(text: str) -> list[str]:
     """Return what stands between commas and blanks; a line break is neither."""
     return [part for part in re.split(r"[, \t]+", text) if part]
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        message = "who checks the file is elsewhere; give an absolute path like /tmp/stagecrew-alive"
+        raise ValueError(message)
+    return path
 
 
 def _beside() -> str:
@@ -145,6 +152,23 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(
         default=20, ge=1, description="Seconds a step may go unheard of before it is handed out again."
+    )
+    shutdown_grace_s: float = Field(
+        default=25,
+        ge=0,
+        description="Seconds a worker that is told to end gives its running steps; longer ones are left to their "
+        "leases. Whoever stops it should wait a few seconds longer.",
+    )
+    alive_file: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None,
+        description="File that a worker touches each second, for a container's health check: its age says whether the "
+        "worker lives.",
+    )
+    gateway_drain_s: float = Field(
+        default=0,
+        ge=0,
+        description="Seconds the gateway goes on listening, with /readyz saying no, after it was told to end: for load "
+        "balancers that look for that.",
     )
     guard_ms: int = Field(
         default=1000,

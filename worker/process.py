@@ -2,6 +2,9 @@
 
 Started and stopped by the bootstep. Accounts share the loop, the broker and nothing else: connections, pools, leases,
 hands and the lead are each account's own, so that one whose API is slow or whose key is revoked holds up no other.
+
+It ends in order: draining, nothing is begun and what runs is settled, within STAGECREW_SHUTDOWN_GRACE_S; what is not
+over by then, or when it is told a second time, is stopped as by a crash and left to its leases.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from worker.core.photo import StepName
 from worker.desks import Desks
 from worker.intake.outcome import Result
 from worker.intake.reception import Tally
+from worker.lifesign import Lifesign
 from worker.serving import Serving
 
 if TYPE_CHECKING:
@@ -33,6 +37,8 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 #: How long the process waits for its loop to start and to end, in seconds.
 START_S: Final = 30.0
 STOP_S: Final = 20.0
+#: A message of a newer release is sent out again after so long, in ms: perhaps to a worker that knows it.
+LEFT_MS: Final = 2_000
 
 #: Sends one account's batch to the broker: (account, step, [(key, token, label), ...]).
 Publish = Callable[[str, StepName, Sequence[tuple[str, str, str]]], None]
@@ -49,6 +55,8 @@ class Process:
         self._started = threading.Event()
         self._stop = asyncio.Event()
         self._trouble: BaseException | None = None
+        self._draining = False
+        self._lifesign = Lifesign(settings.alive_file)
         live, names = LiveAccounts(settings), list(accounts_of(settings))
         self._desks = Desks(settings, live)
         # Flower and the logs name the account only where it says something.
@@ -65,11 +73,15 @@ class Process:
         }
 
     def start(self) -> None:
-        """Start the loop; raises what kept the services from opening, when no account's did."""
+        """Start the loop; raises what kept the services from opening, when no account's did.
+
+        Raises OSError when the file that shows life can't be written.
+        """
         # What was built by now stays: looking through it for garbage again and again costs a tenth of a step.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        self._lifesign.begin()
         self._thread.start()
         self._started.wait(START_S)
         if self._trouble is not None:
@@ -79,9 +91,25 @@ class Process:
             raise TimeoutError(message)
 
     def drain(self) -> None:
-        """Take no new work: the process leaves the list of workers and gives up its lead."""
+        """Take no new work: the process leaves the list of workers and gives up its lead; the second time, stop all."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        if self._draining:
+            self._abandon("told again")
+            return
+        self._draining = True
+        self._lifesign.stopping()
+        busy = sum(serving.busy for serving in self._serving.values())
+        logger.info("draining", extra={"steps": busy, "grace_s": self._settings.shutdown_grace_s})
         for serving in self._serving.values():
-            self._loop.call_soon_threadsafe(serving.drain)
+            serving.drain()
+        self._loop.call_later(self._settings.shutdown_grace_s, self._abandon, "the grace period is over")
+
+    def _abandon(self, why: str) -> None:
+        if left := sum(serving.abandon() for serving in self._serving.values()):
+            logger.warning("steps left to their leases", extra={"steps": left, "reason": why})
 
     def stop(self) -> None:
         """Close everything and end the loop."""
@@ -105,6 +133,14 @@ class Process:
         plain = [(key, token, label.removeprefix(prefix)) for key, token, label in leases]
         outcome = asyncio.run_coroutine_threadsafe(serving.run(step, plain), self._loop).result()
         return {f"{prefix}{label}": became for label, became in outcome.items()}
+
+    def leave(self, leases: Sequence[tuple[str, str, str]], account: str = DEFAULT) -> dict[str, str]:
+        """Give leases back that came in a message of a newer release; called from the pool's threads."""
+        serving = self._serving.get(account)
+        if serving is None or not serving.open:
+            return {label: "left to its lease" for _, _, label in leases}
+        returned = serving.give_back(leases, delay_ms=LEFT_MS)
+        return asyncio.run_coroutine_threadsafe(returned, self._loop).result()
 
     def take_in(self, results: Sequence[Result]) -> Tally:
         """Hand over the records of a message on the loop and wait for it. Raises RedisError: then nothing is sure."""
@@ -144,9 +180,14 @@ class Process:
             self._stop.set()
             await asyncio.gather(*lives, return_exceptions=True)
             raise next(one.trouble for one in serving if one.trouble is not None)
-        async with self._desks.open():
-            self._started.set()
-            await asyncio.gather(*lives)
+        beating = asyncio.create_task(self._lifesign.beat_for_ever(), name="sign of life")
+        try:
+            async with self._desks.open():
+                self._started.set()
+                await asyncio.gather(*lives)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
 
 
 def _labelled(

@@ -57,6 +57,8 @@ class Serving:
 
     def drain(self) -> None:
         """Take no new work and let somebody else lead."""
+        if self._batches is not None:
+            self._batches.drain()
         if self._dispatcher is not None:
             self._dispatcher.drain()
         if self._pumps is not None:
@@ -67,6 +69,20 @@ class Serving:
         self._name_account()
         assert self._batches is not None
         return await self._batches.run(step, leases)
+
+    async def give_back(self, leases: Sequence[tuple[str, str, str]], *, delay_ms: int) -> dict[str, str]:
+        """Give leases back that are not for this release; return what became of each, by label."""
+        assert self._batches is not None
+        return await self._batches.give_back(leases, delay_ms=delay_ms)
+
+    def abandon(self) -> int:
+        """Stop the steps that still run, as a crash would; return how many."""
+        return self._batches.abandon() if self._batches is not None else 0
+
+    @property
+    def busy(self) -> int:
+        """How many steps run now."""
+        return self._batches.busy if self._batches is not None else 0
 
     async def live(self, stopping: asyncio.Event) -> None:
         """Serve until `stopping`; an account whose services don't open is tried again, but for an only one."""

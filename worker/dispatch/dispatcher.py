@@ -11,7 +11,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -52,27 +52,31 @@ class Dispatcher:
         self._busy = busy
         self._publish = publish
         self._draining = asyncio.Event()
+        self._sleeping: asyncio.Future[Any] | None = None
 
     def drain(self) -> None:
-        """Take no new work and let somebody else lead."""
+        """Take no new work and let somebody else lead, at once."""
         self._draining.set()
+        if self._sleeping is not None:
+            self._sleeping.cancel()
 
     async def beat_for_ever(self) -> None:
         """Tell the fleet each second that this process lives; say goodbye when it drains."""
-        while True:
-            hands = 0 if self._draining.is_set() else self._hands
-            try:
-                await self._account.admission.heartbeat(
-                    self._name, hands=hands, busy=self._busy(), version=worker.__version__
-                )
-                if hands == 0:
-                    return
-            except RedisError as error:
-                logger.warning("heartbeat not sent", extra={"reason": type(error).__name__})
+        while not self._draining.is_set():
+            await self._beat(self._hands)
             await self._draining_within(BEAT_S)
+        await self._beat(0)
+
+    async def _beat(self, hands: int) -> None:
+        try:
+            await self._account.admission.heartbeat(
+                self._name, hands=hands, busy=self._busy(), version=worker.__version__
+            )
+        except RedisError as error:
+            logger.warning("heartbeat not sent", extra={"reason": type(error).__name__})
 
     async def run(self) -> None:
-        """Lead whenever nobody else does, until draining."""
+        """Lead whenever nobody else does, until draining; then give the lead up, after the last orders."""
         while not self._draining.is_set():
             try:
                 orders = await self._account.dispatching.dispatch(self._name)
@@ -85,6 +89,8 @@ class Dispatcher:
             except RedisError as error:
                 logger.warning("nothing dispatched", extra={"reason": type(error).__name__})
                 await self._draining_within(TROUBLE_S)
+        # A look that was under way may have taken the lead again after the first goodbye.
+        await self._beat(0)
 
     async def _send(self, orders: Orders) -> None:
         if not orders.photos:
@@ -106,7 +112,16 @@ class Dispatcher:
             self._publish(step, [(photo.key, photo.token, photo.label) for photo in photos])
 
     async def _sleep(self, longest_ms: int) -> None:
-        await self._account.redis.blpop([f"{self._account.scripts.root}wake"], timeout=longest_ms / 1000)
+        woken = self._account.redis.blpop([f"{self._account.scripts.root}wake"], timeout=longest_ms / 1000)
+        self._sleeping = sleeping = asyncio.ensure_future(woken)
+        try:
+            await sleeping
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._draining.is_set() or (task is not None and task.cancelling()):
+                raise
+        finally:
+            self._sleeping = None
 
     async def _draining_within(self, seconds: float) -> None:
         try:

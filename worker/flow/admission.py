@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from worker.core.photo import Photo, Stage
-from worker.flow.limits import Budget, Limits
+from worker.flow.limits import ALIVE_MS, Budget, Limits
 from worker.gathering import Gathering
 from worker.lua import Scripts
 
@@ -109,5 +109,8 @@ class Admission:
         return [str(name) for name in await self._scripts.call(_PACKAGE, "report", args)]
 
     async def heartbeat(self, worker: str, *, hands: int, busy: int, version: str) -> None:
-        """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead."""
-        await self._scripts.call(_PACKAGE, "heartbeat", [self.clock, worker, hands, busy, version])
+        """Say that `worker` lives and has so many hands; 0 hands takes it off the list and gives up its lead.
+
+        The last to go takes back the leases of what nobody has begun.
+        """
+        await self._scripts.call(_PACKAGE, "heartbeat", [self.clock, worker, hands, busy, version, ALIVE_MS])

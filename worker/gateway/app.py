@@ -37,4 +37,5 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(lifespan=lifespan, routes=[route for part in parts for route in part.routes(gateway)])
     # A redirect to the same path with or without a slash would lose the body of whoever does not follow it.
     app.router.redirect_slashes = False
+    app.state.gateway = gateway
     return app

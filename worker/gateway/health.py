@@ -1,4 +1,7 @@
-"""`GET /healthz`: the process lives. `GET /readyz`: Redis answers, so webhooks and records can be kept."""
+"""`GET /healthz`: the process lives. `GET /readyz`: Redis answers, so webhooks and records can be kept.
+
+A gateway that was told to end is not ready any more, while it lives.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,8 @@ def routes(gateway: Gateway) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
+        if gateway.draining:
+            return JSONResponse({"status": "draining"}, 503)
         try:
             async with asyncio.timeout(ANSWER_S):
                 for account in gateway.accounts.values():

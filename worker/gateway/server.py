@@ -1,10 +1,17 @@
-"""Serves the gateway with uvicorn until a signal comes; what was being answered is answered first."""
+"""Serves the gateway with uvicorn until a signal comes; what was being answered is answered first.
+
+From the signal on `/readyz` says no. After STAGECREW_GATEWAY_DRAIN_S, which gives load balancers the time to see that,
+nobody is let in any more; the requests under way are answered, and the process ends with 0. A second signal ends the
+waiting.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -14,6 +21,7 @@ from worker.gateway.protocol import CarefulProtocol
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from worker.gateway.state import Gateway
 
 #: Requests that are being answered may take so long after the signal, in seconds; storing a webhook takes less.
 GRACE_S: Final = 10
@@ -49,4 +57,24 @@ def serve(settings: Settings, *, host: str, port: int, ready: Callable[[str], No
         signal.signal(number, lambda *_: None)
     shown = f"[{host}]" if family == socket.AF_INET6 else host
     ready(f"http://{shown}:{listener.getsockname()[1]}")
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, drain_s=settings.gateway_drain_s).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which is not ready for a while before it ends."""
+
+    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
+        super().__init__(config)
+        self._drain_s = drain_s
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; at the second signal, or without time to drain, end."""
+        gateway: Gateway = self.config.app.state.gateway  # type: ignore[union-attr]
+        waits = not gateway.draining and self._drain_s > 0 and self.started
+        gateway.draining = True
+        if waits:
+            # Python runs signal handlers in the main thread, which is the loop's; it may be asleep.
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._drain_s, super().handle_exit, sig, frame)
+        else:
+            super().handle_exit(sig, frame)

@@ -18,6 +18,8 @@ class Gateway:
     settings: Settings
     live: LiveAccounts
     accounts: dict[str, Account] = field(default_factory=dict)
+    #: It was told to end: load balancers should send nothing more.
+    draining: bool = False
 
     def secrets(self) -> Mapping[str, tuple[str, ...]]:
         """Return the open accounts' webhook secrets as their files have them now; for comparing only."""

@@ -43,10 +43,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What opening a batch gave: the photos that are ours, and how busy the account is."""
+    """What opening a batch gave: the photos that are ours, and how busy the account is.
+
+    `newer`: photos whose rows a newer release wrote; they were given back to its workers.
+    """
 
     opened: tuple[Opened, ...]
     load: Load
+    newer: int = 0
 
 
 class Ledger:
@@ -150,9 +154,17 @@ class Ledger:
         opened = [
             Opened(photo=to_photo(key, self.account, pairs(row[1]), row[2], now_ms=int(now_ms)), wait_ms=int(row[0]))
             for (key, _), row in zip(leases, rows, strict=True)
-            if row
+            if isinstance(row, list)
         ]
-        return Batch(opened=tuple(opened), load=Load(waiting=int(waiting), in_flight=int(in_flight)))
+        load = Load(waiting=int(waiting), in_flight=int(in_flight))
+        return Batch(opened=tuple(opened), load=load, newer=rows.count("newer"))
+
+    async def give_back(self, leases: Sequence[tuple[str, str]], *, delay_ms: int = 0) -> int:
+        """Give back leases (photo key, token) of steps that were not begun; return how many were still ours."""
+        args: list[str | int] = [self.clock, delay_ms]
+        for key, token in leases:
+            args += [key, token]
+        return int(await self._scripts.call(_PACKAGE, "give_back", args)) if leases else 0
 
     async def renew(self, leases: Sequence[tuple[str, str]]) -> set[str]:
         """Prolong leases; return the keys of those that are somebody else's by now."""

@@ -5,15 +5,17 @@
 local function reclaim(root, now)
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', root .. 'leases', '-inf', now, 'LIMIT', 0, 500)) do
     local row = root .. 'p:' .. key
-    local known = redis.call('HMGET', row, 'stage', 'token', 'opened')
-    redis.call('ZREM', root .. 'leases', key)
+    local known = redis.call('HMGET', row, 'stage', 'token', 'opened', 'v')
     local step = STEP_OF[known[1]]
     if step then
       if known[3] == known[2] then redis.call('HINCRBY', row, 'lost', 1) end
-      redis.call('HSET', row, 'token', '')
-      redis.call('ZREM', root .. 'unadmitted:' .. step, key)
       redis.call('ZREM', root .. 'unadmitted:create_generation', key)
-      redis.call('ZADD', root .. 'due:' .. step, now, key)
+      hand_back(root, key, step, now)
+    elseif known[1] and is_newer(known[4]) then
+      -- A stage that only a newer release knows: its leader takes the lease back.
+      redis.call('ZADD', root .. 'leases', now + LEFT_MS, key)
+    else
+      redis.call('ZREM', root .. 'leases', key)
     end
   end
 end

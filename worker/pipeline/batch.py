@@ -2,7 +2,7 @@
 
 A stale lease is skipped before anything is called. One bad photo never fails its neighbours, and a slow one holds up
 neither their settling nor another batch. Leases are renewed while their steps run; a step whose lease is lost is
-stopped.
+stopped. Once it drains, nothing is begun any more: what comes is given back.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Batches:
         self._services = services
         self._lease_s = lease_s
         self._running: dict[str, tuple[str, asyncio.Task[str]]] = {}
+        self._draining = False
 
     @property
     def busy(self) -> int:
@@ -73,6 +74,8 @@ class Batches:
 
         Where Redis does not answer nothing is done: the leases run out, and the photos are handed out again.
         """
+        if self._draining:
+            return await self.give_back(leases)
         asked_s = time.monotonic()
         read = self._services.limits.for_step(step)[0] if step in READS else None
         try:
@@ -81,6 +84,8 @@ class Batches:
             logger.warning("batch not opened", extra={"step": step.value, "reason": type(error).__name__})
             return {name: "not opened" for _, _, name in leases}
         self._services.load = batch.load
+        if batch.newer:
+            logger.warning("photos of a newer release are left to its workers", extra={"photos": batch.newer})
         outcome = {name: "stale" for _, _, name in leases}
         tasks = {}
         for opened in batch.opened:
@@ -93,6 +98,26 @@ class Batches:
         for name, result in zip(tasks, results, strict=True):
             outcome[name] = result if isinstance(result, str) else "lease lost"
         return outcome
+
+    def drain(self) -> None:
+        """Begin nothing more; what runs goes on to its end."""
+        self._draining = True
+
+    async def give_back(self, leases: Sequence[tuple[str, str, str]], *, delay_ms: int = 0) -> dict[str, str]:
+        """Give the leases of a batch back that was not begun; it costs its photos no attempt and no lease's time."""
+        try:
+            await self._services.ledger.give_back([(key, token) for key, token, _ in leases], delay_ms=delay_ms)
+        except RedisError as error:
+            # The leases run out instead.
+            logger.warning("leases not given back", extra={"reason": type(error).__name__, "leases": len(leases)})
+        return {name: "given back" for _, _, name in leases}
+
+    def abandon(self) -> int:
+        """Stop what still runs, as a crash would: its leases run out, and others do it again. Return how many."""
+        running = list(self._running.values())
+        for _, task in running:
+            task.cancel()
+        return len(running)
 
     def _forget(self, key: str, token: str, _: object) -> None:
         if self._running.get(key, ("", None))[0] == token:

@@ -1,12 +1,14 @@
 """What is kept beside a photo's outputs: the manifest (written last) and the receipt of the paid job.
 
 They outlive Redis: a manifest says that a photo is staged, a receipt that its job is paid for and where it is.
-Both have a versioned schema; fields of a newer release are ignored, and a damaged file counts as absent.
+Both have a versioned schema; fields of a newer release are ignored, and a damaged file counts as absent. A file whose
+schema is newer than the one known here never does: a job that is paid for must not be bought again after a rollback.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -131,15 +133,30 @@ async def _read(store: ObjectStore, name: str) -> Manifest | Receipt | None:
 
 
 async def read_kept(store: ObjectStore, name: str, kind: type[KeptT]) -> KeptT | None:
-    """Return the object `name` as `kind`; None when there is none or it is damaged. Raises StoreError."""
+    """Return the object `name` as `kind`; None when there is none or it is damaged.
+
+    Raises StoreError, also for a file that only a newer release can read.
+    """
     content = await store.get(name, longest_bytes=MAX_KEPT_BYTES)
     if content is None:
         return None
+    known = kind.model_fields["schema_version"].default
+    if (version := _version_of(content)) > known:
+        message = f"{name} has schema version {version}, and this release knows {known}; use the release that wrote it"
+        raise StoreError(message)
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
         logger.warning("damaged file ignored", extra={"object": name, "errors": error.error_count()})
         return None
+
+
+def _version_of(content: bytes) -> int:
+    try:
+        version = json.loads(content)["schema_version"]
+    except (ValueError, TypeError, KeyError):
+        return 0
+    return version if isinstance(version, int) else 0
 
 
 async def write_receipt(store: ObjectStore, receipt: Receipt) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from worker.storage.errors import StoreError
 from worker.storage.images import JPEG
 from worker.storage.latest import find_latest, latest_manifest, newest_of, point_to
 from worker.storage.manifest import Manifest, Receipt, find_earlier_life, write_outputs, write_receipt
@@ -130,5 +131,18 @@ def test_a_damaged_pointer_counts_as_absent_and_is_written_anew(store: Store) ->
         assert await newest_of(store, written) == written
         await point_to(store, written, accepted_ms=1)
         assert await latest_manifest(store, *PHOTO) == written
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "receipt.json"])
+def test_a_file_of_a_newer_schema_is_never_taken_for_absent(store: Store, name: str) -> None:
+    """After a rollback the job would be bought again."""
+    kept = json.dumps({"schema_version": 2, "what": "a later release says"}).encode()
+
+    async def story() -> None:
+        await store.put(f"{photo_folder(*PHOTO, 'f1')}/{name}", kept, media_type="application/json")
+        with pytest.raises(StoreError, match="schema version 2"):
+            await find_earlier_life(store, *PHOTO, "f1")
 
     asyncio.run(story())

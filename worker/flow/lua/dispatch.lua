@@ -12,6 +12,8 @@
 -- include: budget
 -- include: slots
 -- include: turns
+-- include: version
+-- include: back
 -- include: pick
 -- include: spend
 -- include: caps

@@ -9,6 +9,7 @@
 -- include: park
 -- include: revise
 -- include: again
+-- include: version
 local root, now = KEYS[1], clock(ARGV[1])
 local listing_key, partner, priority = ARGV[2], ARGV[4], ARGV[5]
 local listing = root .. 'l:' .. listing_key
@@ -22,7 +23,7 @@ local function enqueue(key, photo_id, order, fingerprint)
     'cancel', 'job_id')
   local stage = known[1]
   if not stage then
-    redis.call('HSET', row, 'v', 1, 'listing_id', ARGV[3], 'listing_key', listing_key, 'photo_id', photo_id,
+    redis.call('HSET', row, 'v', ROW, 'listing_id', ARGV[3], 'listing_key', listing_key, 'photo_id', photo_id,
       'partner', partner, 'priority', priority, 'fingerprint', fingerprint, 'revision', 1, 'stage', 'accepted',
       'accepted_ms', now, 'token', '')
     redis.call('SET', root .. 'o:' .. key, order)

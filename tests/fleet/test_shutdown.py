@@ -1,0 +1,79 @@
+"""A worker that is told to end ends in order: what runs is settled, what is not begun is given back, at once.
+
+Leases last ten minutes where it matters: whatever waited for one to run out would not come to its end here.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+
+from redis import Redis
+
+from tests.fleet.conftest import Fleet
+from worker.core.photo import Stage
+
+Build = Callable[..., Fleet]
+
+PHOTOS = 40
+LONG_S = "600"
+
+
+def end(crew: Fleet, worker: subprocess.Popen[bytes]) -> int:
+    """Tell a worker to end; return its exit code."""
+    worker.send_signal(signal.SIGTERM)
+    crew.workers.remove(worker)
+    return worker.wait(120)
+
+
+def rows(crew: Fleet) -> list[dict[str, str]]:
+    """Return the photos' rows."""
+    with Redis.from_url(crew.redis.url, decode_responses=True) as redis:
+        return [redis.hgetall(key) for key in redis.scan_iter("sc1:{default}:p:*")]  # type: ignore[misc]
+
+
+def test_workers_told_to_end_under_load_settle_what_runs_and_leave_nothing_leased(fleet: Build) -> None:
+    crew = fleet(workers=0)
+    crew.environ["STAGECREW_LEASE_S"] = LONG_S
+    first = crew.start_worker()
+    crew.start_worker()
+    crew.enqueue(crew.photos(PHOTOS))
+    crew.wait_for("jobs under a leader", lambda found: found.stages.get(Stage.GENERATING, 0) > PHOTOS // 4)
+    # The leader first, then the last one out.
+    leader = next(worker for worker in crew.workers if (worker is first) == crew.snapshot().leader.startswith("w1@"))
+    assert end(crew, leader) == 0
+    assert not (crew.snapshot().leader or "").startswith("w1@" if leader is first else "w2@"), "its lead was given up"
+    assert end(crew, crew.workers[0]) == 0
+    found = crew.snapshot()
+    assert found.leases == 0
+    assert found.leader is None
+    assert found.stages.get(Stage.DONE, 0) < PHOTOS, "it was in the middle of its work"
+    assert [row for row in rows(crew) if row["token"] or "attempt" in row or "lost" in row] == []
+    crew.start_worker()
+    crew.wait_for_all(PHOTOS)
+    assert crew.check_books(staged=PHOTOS)["jobs_created"] == PHOTOS
+    assert "steps left to their leases" not in crew.logs()
+
+
+def test_what_is_not_over_when_patience_ends_is_left_to_its_lease_and_done_once(fleet: Build) -> None:
+    crew = fleet(workers=0)
+    crew.environ["STAGECREW_SHUTDOWN_GRACE_S"] = "0.5"
+    impatient = crew.start_worker()
+    crew.environ["STAGECREW_SHUTDOWN_GRACE_S"] = LONG_S
+    patient = crew.start_worker()
+    crew.wait_for("both", lambda found: len(found.workers) == 2)
+    crew.sandbox.set_faults(slow_ms=60_000)
+    crew.enqueue(crew.photos(8))
+    crew.wait_for("steps that take a minute", lambda found: found.leases == 8)
+    assert end(crew, impatient) == 0, "its grace period ended"
+    # The second time it is told, patience ends too.
+    patient.send_signal(signal.SIGTERM)
+    crew.wait_for("its farewell", lambda found: found.workers == ())
+    assert end(crew, patient) == 0
+    assert crew.snapshot().leases > 0
+    assert "told again" in crew.logs() or "the grace period is over" in crew.logs()
+    crew.sandbox.set_faults(slow_ms=0)
+    crew.start_worker()
+    crew.wait_for_all(8)
+    assert crew.check_books(staged=8)["jobs_created"] == 8
