@@ -50,7 +50,7 @@ def test_what_an_image_runs_is_what_was_tested() -> None:
 @pytest.mark.parametrize(
     ("lock", "wanted"),
     [
-        (LOCKS[0], [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]),
+        (LOCKS[0], [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]),
         (LOCKS[1], PROJECT["dependencies"]),
     ],
     ids=["requirements.lock", "requirements-run.lock"],
