@@ -18,6 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
 import worker
@@ -29,8 +30,8 @@ _BAD: Final = ("fail", "retry", "not settled", "lease lost")
 _given: ContextVar[tuple[int, int] | None] = ContextVar("given", default=None)
 
 
-class NoExporter(Exception):
-    """OTEL_TRACES_EXPORTER (or the protocol) names an exporter that is not installed; the message lists those that are."""
+class NoExporter(Exception):  # noqa: N818 - it says what there is not
+    """The exporter that the variables name is not installed; the message lists those that are."""
 
 
 class _GivenIds(RandomIdGenerator):
@@ -93,8 +94,8 @@ class Otel:
     def _below(self, ids: tuple[int, int]) -> Context:
         trace_id, span_id = ids
         # The root comes last; whether it will be sampled follows from its id, here as there.
-        sampled = self.provider.sampler.should_sample(Context(), trace_id, "stagecrew.photo").decision.is_sampled()
-        flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
+        sampled = self.provider.sampler.should_sample(Context(), trace_id, "stagecrew.photo").decision
+        flags = TraceFlags(TraceFlags.SAMPLED if sampled is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT)
         parent = SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
         return trace.set_span_in_context(NonRecordingSpan(parent), Context())
 

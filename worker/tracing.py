@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from worker.core.identity import fingerprint_of, trace_ids
 from worker.core.photo import NewListing, Photo, Stage, StepName
@@ -58,7 +58,7 @@ class Tracer:
 
 
 class _NoStep(contextlib.AbstractContextManager[StepSpan]):
-    def __enter__(self) -> _NoStep:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,9 +116,7 @@ class PhotoTracer(Tracer):
     def ended(self, photo: Photo, stage: Stage, code: str | None) -> None:
         """Note the end of a photo: the span of its whole way."""
         attributes = _about(photo) | {"stagecrew.stage": stage.value}
-        self._otel.root(
-            _ids(photo), "stagecrew.photo", attributes, began_ns=photo.accepted_ms * 1_000_000, error=code
-        )
+        self._otel.root(_ids(photo), "stagecrew.photo", attributes, began_ns=photo.accepted_ms * 1_000_000, error=code)
 
 
 @cache
@@ -129,7 +127,7 @@ def of_process() -> Tracer:
     if importlib.util.find_spec("opentelemetry") is None or importlib.util.find_spec("opentelemetry.sdk") is None:
         logger.warning("no traces: OpenTelemetry is not installed", extra={"install": "pip install 'stagecrew[otel]'"})
         return OFF
-    from worker.otel import Otel, NoExporter  # noqa: PLC0415 - imported only where it is wanted
+    from worker.otel import NoExporter, Otel  # noqa: PLC0415 - imported only where it is wanted
 
     try:
         return PhotoTracer(Otel.of_environment())

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 import worker
 from worker.core.photo import StepName
 from worker.flow.dispatching import FULL_BATCH, Dispatched, Follow, Orders
+from worker.metrics.pulse import Beat
 
 if TYPE_CHECKING:
     from worker.services import Account
@@ -43,8 +44,18 @@ TROUBLE_S: Final = 0.5
 class Dispatcher:
     """The loop of one process."""
 
-    def __init__(self, account: Account, *, name: str, hands: int, busy: Callable[[], int], publish: Publish) -> None:
-        """`hands`: photos that this process can work on at once; `busy`: how many it works on now."""
+    def __init__(
+        self,
+        account: Account,
+        *,
+        name: str,
+        hands: int,
+        busy: Callable[[], int],
+        publish: Publish,
+        beat: Beat | None = None,
+    ) -> None:
+        """`hands`: photos that this process can work on at once; `busy`: how many now; `beat` notes its heartbeats."""
+        self._beat = beat or Beat()
         self._account = account
         self._name = name
         self._hands = hands
@@ -55,6 +66,7 @@ class Dispatcher:
     def drain(self) -> None:
         """Take no new work and let somebody else lead."""
         self._draining.set()
+        self._beat.draining = True
 
     async def beat_for_ever(self) -> None:
         """Tell the fleet each second that this process lives; say goodbye when it drains."""
@@ -64,9 +76,11 @@ class Dispatcher:
                 await self._account.admission.heartbeat(
                     self._name, hands=hands, busy=self._busy(), version=worker.__version__
                 )
+                self._beat.heard()
                 if hands == 0:
                     return
             except RedisError as error:
+                self._beat.failed()
                 logger.warning("heartbeat not sent", extra={"reason": type(error).__name__})
             await self._draining_within(BEAT_S)
 

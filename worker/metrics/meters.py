@@ -33,7 +33,7 @@ class Meters:
     def __init__(self) -> None:
         """Begin at zero."""
         # A second series for each counter, which says when the first was begun, is of no use here.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._metrics: dict[str, Any] = {metric.name: _made(metric, self.registry) for metric in WORKER}
         # Looking a child up by its labels costs as much as counting.

@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "stagecrew", ""
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, b"there are /metrics, /healthz and /readyz\n", "text/plain; charset=utf-8")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - http.server's name
 
     def _answer(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """A line a scrape is of no use."""
+        """Log nothing: a line a scrape is of no use."""
 
 
 def _server(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> _Server | None:
@@ -111,11 +111,13 @@ def _server(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> 
                 break
             continue
         server.registry, server.pulse = registry, pulse
-        extra = {"host": host, "port": server.server_port}
         if port not in {0, server.server_port}:
-            logger.warning("metrics port in use, another was taken", extra=extra | {"asked_for": port})
+            logger.warning(
+                "metrics port in use, another was taken",
+                extra={"host": host, "port": server.server_port, "asked_for": port},
+            )
         else:
-            logger.info("metrics served", extra=extra)
+            logger.info("metrics served", extra={"host": host, "port": server.server_port})
         return server
     logger.error(
         "no metrics port: nothing is shown, the worker goes on",
