@@ -45,6 +45,9 @@ chaos: setup ## Kill workers and Redis while photos are staged, and hold the boo
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document
 	@$(BIN)/python -m worker.sinks.document
+	@$(BIN)/python -m worker.metrics.document
+	@$(BIN)/python -m worker.metrics.dashboard
+	@$(BIN)/python -m worker.logbook.document
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 

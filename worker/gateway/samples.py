@@ -95,15 +95,15 @@ def _partners(picture: Picture) -> Iterator[Sample]:
             photos[partner if partner in names else OTHERS, stage] += number
     for (partner, stage), number in photos.items():
         yield Sample("photos", number, {"partner": partner, "stage": stage.value})
-    backlogs: dict[tuple[str, str], Waiting] = {}
+    backlogs: dict[tuple[str, str, bool], Waiting] = {}
     for (kind, name), waiting in picture.ages.backlogs.items():
-        partner = name if name in names else OTHERS
-        known = backlogs.get((kind, partner), Waiting(photos=0, oldest_ms=0))
-        backlogs[kind, partner] = Waiting(
+        which = (kind, name if name in names else OTHERS, snapshot.waits(name))
+        known = backlogs.get(which, Waiting(photos=0, oldest_ms=0))
+        backlogs[which] = Waiting(
             photos=known.photos + waiting.photos, oldest_ms=max(known.oldest_ms, waiting.oldest_ms)
         )
-    for (kind, partner), waiting in backlogs.items():
-        labels = {"partner": partner, "backlog": kind}
+    for (kind, partner, stopped), waiting in backlogs.items():
+        labels = {"partner": partner, "backlog": kind, "stopped": "true" if stopped else "false"}
         yield Sample("backlog_photos", waiting.photos, labels)
         yield Sample("backlog_oldest_seconds", waiting.oldest_ms / 1000, labels)
     bought: Counter[str] = Counter()

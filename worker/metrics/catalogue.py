@@ -63,8 +63,9 @@ FLEET: Final = (
     Metric(name="build", kind=Kind.INFO, unit="", said="The gateway's release.", labels=("version",)),
     _gauge("photos", "photos", "Photos by partner and stage; `failed` are the dead letters.", _A, "partner", "stage"),
     _gauge("backlog_oldest_seconds", "seconds", "How long ago the oldest photo that waits for a budget was accepted; "
-           "`backlog` is `source` or `generation`.", _A, "partner", "backlog"),
-    _gauge("backlog_photos", "photos", "Photos that wait for a budget.", _A, "partner", "backlog"),
+           "`backlog` is `source` or `generation`, `stopped` is `true` while a pause or a cap stops the partner.",
+           _A, "partner", "backlog", "stopped"),
+    _gauge("backlog_photos", "photos", "Photos that wait for a budget.", _A, "partner", "backlog", "stopped"),
     _gauge("held_oldest_seconds", "seconds", "How long the oldest failed, parked or uncertain photo has been so.",
            _A, "stage"),
     _gauge("overdue_seconds", "seconds", "How late the most belated photo of a step is; a few seconds are usual.",
