@@ -68,7 +68,7 @@ def routes(gateway: Gateway) -> list[Route]:
     async def metrics(request: Request) -> Response:
         try:
             async with asyncio.timeout(ANSWER_S):
-                pictures = [await _picture(account) for account in gateway.accounts.values()]
+                pictures = [await picture_of(account) for account in gateway.accounts.values()]
         except (RedisError, OSError, TimeoutError) as error:
             logger.warning("no metrics", extra={"reason": type(error).__name__})
             return PlainTextResponse("Redis does not answer\n", 503)
@@ -81,7 +81,8 @@ def routes(gateway: Gateway) -> list[Route]:
     return [Route("/metrics", metrics)]
 
 
-async def _picture(account: Account) -> Picture:
+async def picture_of(account: Account) -> Picture:
+    """Return the account as it is now. Raises RedisError."""
     return Picture(
         snapshot=await account.ledger.snapshot(),
         ages=await read_ages(account.scripts),

@@ -32,9 +32,11 @@ PATIENCE_S: Final = 10.0
 
 
 @contextlib.contextmanager
-def open_port(host: str, port: int | None, registry: CollectorRegistry, pulse: Pulse) -> Iterator[int | None]:
+def open_port(
+    host: str, port: int | None, registry: CollectorRegistry, pulse: Pulse, *, tried: int = TRIED
+) -> Iterator[int | None]:
     """Serve while the block runs; gives the port, or None when there is none."""
-    server = _server(host, port, registry, pulse) if port is not None else None
+    server = _server(host, _candidates(port, tried), registry, pulse) if port is not None else None
     if server is None:
         yield None
         return
@@ -98,9 +100,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: a line a scrape is of no use."""
 
 
-def _server(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> _Server | None:
+def _candidates(port: int, tried: int) -> range:
+    return range(1) if port == 0 else range(port, min(port + tried, 65536))
+
+
+def _server(host: str, candidates: range, registry: CollectorRegistry, pulse: Pulse) -> _Server | None:
     kind = _Server6 if ":" in host else _Server
-    candidates = [0] if port == 0 else [one for one in range(port, port + TRIED) if one <= 65535]  # noqa: PLR2004
     reason = ""
     for number in candidates:
         try:
@@ -111,10 +116,10 @@ def _server(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> 
                 break
             continue
         server.registry, server.pulse = registry, pulse
-        if port not in {0, server.server_port}:
+        if candidates[0] not in {0, server.server_port}:
             logger.warning(
                 "metrics port in use, another was taken",
-                extra={"host": host, "port": server.server_port, "asked_for": port},
+                extra={"host": host, "port": server.server_port, "asked_for": candidates[0]},
             )
         else:
             logger.info("metrics served", extra={"host": host, "port": server.server_port})
