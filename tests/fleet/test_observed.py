@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from celery import Celery
 from moto.server import ThreadedMotoServer
 from prometheus_client.parser import text_string_to_metric_families as families
 from redis import Redis
@@ -137,7 +138,7 @@ def observed(fleet: Build, tmp_path: Path) -> Iterator[Observed]:
         crew.wait_for("both workers", lambda snapshot: len(snapshot.workers) == 2)
         until("the gateway", lambda: _answers(gateway, "/readyz"))
         until("Flower", lambda: _answers(flower, "/healthcheck"))
-        _hand_over(gateway, outside)
+        _hand_over(gateway, crew.environ["STAGECREW_REDIS_URL"], outside)
         crew.wait_for_all(GOOD + 1)
         until("the messages", lambda: len(received(events)) == GOOD + 3)
         ports = [line["port"] for line in seen.lines() if str(line["event"]).startswith("metrics ") and "port" in line]
@@ -170,13 +171,11 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _hand_over(gateway: int, outside: Outside) -> None:
+def _hand_over(gateway: int, broker: str, outside: Outside) -> None:
+    """Hand one listing over by HTTP and one by message, with a photo that is not there and one that can not be."""
     photos = [{"photo_id": f"photo {n}", "source": outside.source(n), "mode": "clean"} for n in range(GOOD)]
     missing = {"photo_id": "missing", "source": outside.source(404), "mode": "clean"}
-    listings = [
-        {"listing_id": "one", "partner": "acme", "photos": [*photos[:2], missing]},
-        {"listing_id": "two", "partner": "globex", "photos": photos[2:]},
-    ]
+    listings = [{"listing_id": "one", "partner": "acme", "photos": [*photos[:2], missing]}]
     request = urllib.request.Request(
         f"http://127.0.0.1:{gateway}/v1/listings",
         data=json.dumps(listings).encode(),
@@ -187,6 +186,12 @@ def _hand_over(gateway: int, outside: Outside) -> None:
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 202, answer.read()
+    bad = {"photo_id": "bad", "source": f"ftp://host/a.jpg?X-Amz-Signature={outside.signature}", "mode": "clean"}
+    # This producer wants the arguments shown, signatures and all.
+    two = [{"source": photo["source"]} | photo for photo in (*photos[2:], bad)]
+    message = {"listings": [{"photos": two, "listing_id": "two", "partner": "globex"}]}
+    with Celery(broker=broker) as app:
+        app.send_task("stagecrew.enqueue", kwargs=message, queue="stagecrew.enqueue", kwargsrepr=repr(message))
 
 
 def _redis(crew: Fleet) -> Iterator[tuple[str, str]]:
