@@ -1,6 +1,6 @@
 """One trace a photo, across all processes, for whoever has an OpenTelemetry collector (`stagecrew[otel]`).
 
-Nothing of OpenTelemetry is imported and nothing is spent unless one of its variables asks for traces. The ids of a
+Nothing of its tracing is imported and nothing is spent unless one of its variables asks for traces. The ids of a
 photo's trace and of its first span are derived from the photo, its request and the number of its picture; so every
 process knows them, none has to carry them along, and a step that comes twice, or after days, is in the same trace.
 Whether a trace is sampled follows from its id, so that all processes agree.

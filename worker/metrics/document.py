@@ -90,8 +90,8 @@ one of its own. Which traces are sampled follows from the id: `OTEL_TRACES_SAMPL
 exporter that is installed can be named in `OTEL_TRACES_EXPORTER`. They are read from the environment, not from the
 `.env` file. Attributes are names, numbers and codes: no URL, no key, no text of an error.
 
-Without one of `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, nothing
-of OpenTelemetry is even imported.
+Without one of `OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, no
+trace is begun and nothing of OpenTelemetry's tracing is imported.
 """
 
 
