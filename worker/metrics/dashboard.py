@@ -69,13 +69,13 @@ _LAG: Final = (
 
 ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
     ("At a glance", (
-        Panel("Staged", "short", "Photos that are done.", ((f'sum({_of("photos", "partner", where=_DONE)})', ""),),
-              4, kind="stat"),
+        Panel("Staged", "short", "Photos that are done.",
+              ((f'sum({_of("photos", "partner", where=_DONE)}) or vector(0)', ""),), 4, kind="stat"),
         Panel("On their way", "short", "Photos that are neither over nor held.",
-              ((f'sum({_of("photos", "partner", "stage", where=_MOVING)})', ""),),
+              ((f'sum({_of("photos", "partner", "stage", where=_MOVING)}) or vector(0)', ""),),
               4, kind="stat"),
         Panel("Dead letters", "short", "Photos that failed.",
-              ((f'sum({_of("photos", "partner", where=_FAILED)})', ""),), 4, kind="stat"),
+              ((f'sum({_of("photos", "partner", where=_FAILED)}) or vector(0)', ""),), 4, kind="stat"),
         Panel("Slots used", "percentunit", "Full while photos wait is as it should be.",
               ((f'sum({_of("slots_used")}) / sum({_of("slots")})', ""),), 4, kind="stat"),
         Panel("Jobs bought today", "short", "Since midnight, UTC.", ((f'sum({_of("jobs_bought_today")})', ""),), 4,
