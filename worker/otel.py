@@ -26,7 +26,7 @@ import worker
 Attributes = Mapping[str, str | int]
 
 #: Outcomes of a step that are not as they should be.
-_BAD: Final = ("fail", "retry", "not settled", "lease lost")
+_BAD: Final = ("fail", "retry", "not settled")
 _given: ContextVar[tuple[int, int] | None] = ContextVar("given", default=None)
 
 

@@ -55,16 +55,17 @@ def test_held_photos_and_late_steps_tell_their_age(tell: Tell) -> None:
         await account.enqueue("a", 2)
         first, second = await account.dispatch()
         await account.ledger.settle(
-            await account.take(first), Step(ending=Ending.FAIL, stage=Stage.FAILED, error_code="x", error_message="y")
+            await account.take(first),
+            Step(ending=Ending.FAIL, stage=Stage.UNCERTAIN, error_code="x", error_message="y"),
         )
         await account.ledger.settle(
             await account.take(second), Step(ending=Ending.WAIT, stage=Stage.INGESTING, delay_ms=4_000)
         )
         account.push(1_000)
         found = await ages(account)
-        assert (found.held[Stage.FAILED], found.overdue[StepName.POLL_INGEST]) == (1_000, 0)
+        assert (found.held[Stage.UNCERTAIN], found.overdue[StepName.POLL_INGEST]) == (1_000, 0)
         account.push(9_000)
         found = await ages(account)
-        assert (found.held[Stage.FAILED], found.overdue[StepName.POLL_INGEST]) == (10_000, 6_000)
+        assert (found.held[Stage.UNCERTAIN], found.overdue[StepName.POLL_INGEST]) == (10_000, 6_000)
 
     tell(story)

@@ -93,19 +93,11 @@ def _partners(picture: Picture) -> Iterator[Sample]:
     for partner, stages in snapshot.partners.items():
         for stage, number in stages.items():
             photos[partner if partner in names else OTHERS, stage] += number
-    for (partner, stage), number in photos.items():
-        yield Sample("photos", number, {"partner": partner, "stage": stage.value})
-    backlogs: dict[tuple[str, str, bool], Waiting] = {}
-    for (kind, name), waiting in picture.ages.backlogs.items():
-        which = (kind, name if name in names else OTHERS, snapshot.waits(name))
-        known = backlogs.get(which, Waiting(photos=0, oldest_ms=0))
-        backlogs[which] = Waiting(
-            photos=known.photos + waiting.photos, oldest_ms=max(known.oldest_ms, waiting.oldest_ms)
-        )
-    for (kind, partner, stopped), waiting in backlogs.items():
-        labels = {"partner": partner, "backlog": kind, "stopped": "true" if stopped else "false"}
-        yield Sample("backlog_photos", waiting.photos, labels)
-        yield Sample("backlog_oldest_seconds", waiting.oldest_ms / 1000, labels)
+    for partner in dict.fromkeys(partner for partner, _ in photos):
+        for stage in Stage:
+            # From zero on: what a series began with counts as no increase.
+            yield Sample("photos", photos[partner, stage], {"partner": partner, "stage": stage.value})
+    yield from _backlogs(picture, names)
     bought: Counter[str] = Counter()
     for name, jobs in snapshot.bought_by_partner.items():
         bought[name if name in names else OTHERS] += jobs
@@ -117,6 +109,20 @@ def _partners(picture: Picture) -> Iterator[Sample]:
         capped[name if name in names or not name else OTHERS, view.cap] += view.waiting
     for (partner, cap), photos_waiting in capped.items():
         yield Sample("photos_capped", photos_waiting, {"partner": partner, "cap": cap})
+
+
+def _backlogs(picture: Picture, names: frozenset[str]) -> Iterator[Sample]:
+    backlogs: dict[tuple[str, str, bool], Waiting] = {}
+    for (kind, name), waiting in picture.ages.backlogs.items():
+        which = (kind, name if name in names else OTHERS, picture.snapshot.waits(name))
+        known = backlogs.get(which, Waiting(photos=0, oldest_ms=0))
+        backlogs[which] = Waiting(
+            photos=known.photos + waiting.photos, oldest_ms=max(known.oldest_ms, waiting.oldest_ms)
+        )
+    for (kind, partner, stopped), waiting in backlogs.items():
+        labels = {"partner": partner, "backlog": kind, "stopped": "true" if stopped else "false"}
+        yield Sample("backlog_photos", waiting.photos, labels)
+        yield Sample("backlog_oldest_seconds", waiting.oldest_ms / 1000, labels)
 
 
 def _sinks(snapshot: Snapshot) -> Iterator[Sample]:

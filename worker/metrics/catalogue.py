@@ -61,12 +61,13 @@ _A: Final = "account"
 #: counters are kept in Redis, so a restart of a process does not set them back.
 FLEET: Final = (
     Metric(name="build", kind=Kind.INFO, unit="", said="The gateway's release.", labels=("version",)),
-    _gauge("photos", "photos", "Photos by partner and stage; `failed` are the dead letters.", _A, "partner", "stage"),
+    _gauge("photos", "photos", "Photos by partner and stage; `done`, `failed` (the dead letters) and "
+           "`cancelled` are all that ended so and were neither begun again nor purged.", _A, "partner", "stage"),
     _gauge("backlog_oldest_seconds", "seconds", "How long ago the oldest photo that waits for a budget was accepted; "
            "`backlog` is `source` or `generation`, `stopped` is `true` while a pause or a cap stops the partner.",
            _A, "partner", "backlog", "stopped"),
     _gauge("backlog_photos", "photos", "Photos that wait for a budget.", _A, "partner", "backlog", "stopped"),
-    _gauge("held_oldest_seconds", "seconds", "How long the oldest failed, parked or uncertain photo has been so.",
+    _gauge("held_oldest_seconds", "seconds", "How long the oldest parked or uncertain photo has been so.",
            _A, "stage"),
     _gauge("overdue_seconds", "seconds", "How late the most belated photo of a step is; a few seconds are usual.",
            _A, "step"),

@@ -98,7 +98,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
         Panel("From acceptance to the end", "s", "By quantile.",
               tuple((_quantile(share, "photo_duration_seconds", "stage", _DONE), f"{share}")
                     for share in (0.5, 0.9, 0.99))),
-        Panel("Held, the oldest", "s", "Failed, parked and uncertain photos.",
+        Panel("Held, the oldest", "s", "Parked and uncertain photos.",
               ((f'max by (stage) ({_of("held_oldest_seconds", "stage")})', "{{stage}}"),)),
     )),
     ("Budgets", (

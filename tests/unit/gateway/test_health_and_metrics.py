@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from config.settings import Settings, load_settings
 from tests.unit.gateway.conftest import Door, Open, completed
 from worker.core.delivery import Settlement, Word
-from worker.core.photo import NewListing, NewPhoto
+from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
 from worker.katalo.accounting import usage_of
 from worker.ledger.inbox import Outcome
@@ -68,7 +68,9 @@ def test_without_redis_it_lives_and_is_not_ready(gateway: Open) -> None:
 def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> None:
     asyncio.run(fill(settings))
     found = scrape(door)
-    assert found["stagecrew_photos"] == {
+    photos = found["stagecrew_photos"]
+    assert photos[labels(partner="globex", stage="failed")] == 0, "a series begins before its first photo"
+    assert {key: value for key, value in photos.items() if value} == {
         labels(partner='acme "north"\n', stage="accepted"): 1,
         labels(partner="globex", stage="accepted"): 2,
     }
@@ -182,7 +184,8 @@ def test_a_thousand_partners_are_not_a_thousand_series(door: Door, settings: Set
 
     asyncio.run(enqueue())
     found = scrape(door)
-    for name in ("stagecrew_photos", "stagecrew_backlog_photos", "stagecrew_backlog_oldest_seconds"):
+    assert len(found["stagecrew_photos"]) == (MOST_PARTNERS + 1) * len(Stage)
+    for name in ("stagecrew_backlog_photos", "stagecrew_backlog_oldest_seconds"):
         assert len(found[name]) == MOST_PARTNERS + 1
     assert found["stagecrew_photos"][labels(partner=OTHERS, stage="accepted")] == 1000 - MOST_PARTNERS
     assert sum(found["stagecrew_backlog_photos"].values()) == 1000

@@ -147,9 +147,9 @@ def _called(node: Any, scrapes: Scrapes) -> Vector:
     name = node.func.name
     if name == "absent":
         return {} if _value(node.args[0], scrapes) else {frozenset(): 1.0}
-    assert name in {"increase", "rate"}, name
+    assert name in {"increase", "delta", "rate"}, name
     selector = node.args[0].vector_selector
     before, now = _selected(selector, scrapes.before), _selected(selector, scrapes.now)
-    span_s = 1.0 if name == "increase" else WINDOW_S
+    span_s = WINDOW_S if name == "rate" else 1.0
     # A series that is new has no earlier value, so Prometheus sees no increase either.
     return {labels: (value - before.get(labels, value)) / span_s for labels, value in now.items()}

@@ -291,6 +291,7 @@ async def around(settings: Settings, change: Callable[[Account], Awaitable[None]
         await account.ledger.unused_api()
         await account.admission.heartbeat("w1", hands=8, busy=0, version="1")
         await account.dispatching.dispatch("w1")
+        await enqueue(account, listing="earlier")
         await page(account)
         # All scripts are loaded by now; the first of them took the empty cache for a restart.
         await account.redis.set(f"{account.scripts.root}boot", 0)

@@ -34,7 +34,8 @@ for stage, kind in pairs(BACKLOG_OF) do
     if not redis.call('ZSCORE', root .. 'ring:' .. kind .. ':' .. priority, partner) then look(kind, priority, partner) end
   end
 end
-for stage in pairs(LISTED) do
+-- Failed photos are not looked at: their place in this set outlives their rows.
+for _, stage in ipairs({'parked', 'uncertain'}) do
   local since = head('held:' .. stage)
   held[stage] = since and math.max(0, now - since) or 0
 end
