@@ -56,11 +56,14 @@ audit: setup ## Look for known vulnerabilities of what an image installs; needs 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document
 	@$(BIN)/python -m worker.sinks.document
+	@$(BIN)/python -m worker.metrics.document
+	@$(BIN)/python -m worker.metrics.dashboard
+	@$(BIN)/python -m worker.logbook.document
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
 lock: setup ## Resolve requirements.lock anew, and what of it an image runs
-	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@$(COMPILE) --extra dev --extra otel -o requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock -o requirements-run.lock pyproject.toml
 
 clean: ## Remove what `run` leaves: its Redis, its sandbox, its outputs

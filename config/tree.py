@@ -144,6 +144,15 @@ class Settings(BaseSettings):
         default="127.0.0.1", pattern=r"^[^\s/]+$", description="Address that the gateway listens on."
     )
     gateway_port: int = Field(default=8080, ge=0, le=65535, description="Port of the gateway; 0 takes a free one.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address that each worker shows its metrics on.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of each worker's `/metrics`, `/healthz` and `/readyz` (9808 is a good one); none unless set. "
+        "Where it is in use, as by another worker on the machine, the worker takes one of the next 31, or goes on "
+        "without; 0 takes a free one. The gateway shows `/metrics` on its own port.",
+    )
     state_dir: Path = Field(
         default=Path(".stagecrew"), description="Folder of `stagecrew run`'s own Redis, sandbox and logs."
     )

@@ -10,14 +10,18 @@ over by then, or when it is told a second time, is stopped as by a crash and lef
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from prometheus_client import ProcessCollector
+
+import worker
 from config.accounts import DEFAULT, accounts_of, settings_for
 from config.rotation import LiveAccounts
 from worker.core.photo import StepName
@@ -25,6 +29,9 @@ from worker.desks import Desks
 from worker.intake.outcome import Result
 from worker.intake.reception import Tally
 from worker.lifesign import Lifesign
+from worker.metrics.meters import Meters
+from worker.metrics.port import open_port
+from worker.metrics.pulse import Pulse
 from worker.serving import Serving
 
 if TYPE_CHECKING:
@@ -57,6 +64,13 @@ class Process:
         self._trouble: BaseException | None = None
         self._draining = False
         self._lifesign = Lifesign(settings.alive_file)
+        #: Where the worker shows its metrics, or None.
+        self.metrics_port: int | None = None
+        self._meters = Meters()
+        self._meters.about(version=worker.__version__, worker=name)
+        ProcessCollector(registry=self._meters.registry)
+        self._pulse = Pulse(self._meters)
+        self._closing = contextlib.ExitStack()
         live, names = LiveAccounts(settings), list(accounts_of(settings))
         self._desks = Desks(settings, live)
         # Flower and the logs name the account only where it says something.
@@ -68,6 +82,8 @@ class Process:
                 live=live,
                 publish=partial(_labelled, partial(publish, account), self._prefixes[account]),
                 alone=len(names) == 1,
+                meters=self._meters,
+                pulse=self._pulse,
             )
             for account in names
         }
@@ -82,13 +98,18 @@ class Process:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         self._lifesign.begin()
+        self._closing.enter_context(_counted(self._meters.log_handler()))
         self._thread.start()
         self._started.wait(START_S)
         if self._trouble is not None:
+            self._closing.close()
             raise self._trouble
         if not self._started.is_set():
+            self._closing.close()
             message = f"the worker's services did not open within {START_S:.0f} s"
             raise TimeoutError(message)
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        self.metrics_port = self._closing.enter_context(open_port(host, port, self._meters.registry, self._pulse))
 
     def drain(self) -> None:
         """Take no new work: the process leaves the list of workers and gives up its lead; the second time, stop all."""
@@ -116,6 +137,7 @@ class Process:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(STOP_S)
+        self._closing.close()
 
     def run_batch(
         self, step: StepName, leases: Sequence[tuple[str, str, str]], account: str = DEFAULT
@@ -154,7 +176,7 @@ class Process:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._live())
+            self._loop.run_until_complete(self._ticking())
         except BaseException as error:
             self._trouble = error
             if self._started.is_set():
@@ -162,6 +184,13 @@ class Process:
         finally:
             self._started.set()
             self._loop.close()
+
+    async def _ticking(self) -> None:
+        ticking = asyncio.create_task(self._pulse.tick_for_ever(), name="pulse")
+        try:
+            await self._live()
+        finally:
+            ticking.cancel()
 
     async def _live(self) -> None:
         for doubt in self._settings.origin.doubts:
@@ -188,6 +217,16 @@ class Process:
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _counted(handler: logging.Handler) -> Iterator[None]:
+    """Count what is logged while the block runs."""
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
 
 
 def _labelled(

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ from redis.asyncio import Redis
 from config.accounts import DEFAULT, accounts_of, settings_for
 from config.redis_tls import redis_options
 from config.sinks import SinkKind
-from worker import keys
+from worker import keys, tracing
 from worker.core.cadence import Load
 from worker.core.decide import Rules
 from worker.core.routes import Route
@@ -43,9 +44,11 @@ from worker.ledger.purge import Purge
 from worker.ledger.uncertain import UncertainPhotos
 from worker.ledger.usage import UsageBook
 from worker.lua import Scripts
+from worker.metrics.meters import Meter, Meters
 from worker.storage.outputs import OutputFetcher
 from worker.storage.sources import SourceReader
 from worker.storage.store import ObjectStore, open_store
+from worker.tracing import OFF, Tracer
 
 if TYPE_CHECKING:
     from config.caps import CapSettings
@@ -105,6 +108,9 @@ class Services:
     jitter: Callable[[], float] = random.random
     #: How busy the account is, as the latest batch was told.
     load: Load = field(default_factory=Load)
+    #: Who counts what is done, and who is told the way of each photo.
+    meter: Meter = field(default_factory=lambda: Meters().account(DEFAULT))
+    tracer: Tracer = OFF
     _silent: tuple[float, bool] = (float("-inf"), False)
     #: Hosts from which the API could not fetch a source; `auto` uploads theirs.
     unfetchable: set[str | None] = field(default_factory=set)
@@ -225,6 +231,7 @@ async def open_account(settings: Settings, account: str | None = None) -> AsyncI
         destinations=destinations_of(settings),
         retention_ms=int(settings.retention_days * 86_400_000),
         lease_ms=int(settings.lease_s * 1000),
+        tracer=tracing.of_process(),
     )
     dispatching = Dispatching(
         scripts,
@@ -272,13 +279,15 @@ async def open_ledger(settings: Settings, account: str | None = None) -> AsyncIt
 
 @contextlib.asynccontextmanager
 async def open_services(
-    settings: Settings, account: str | None = None, *, live: LiveAccounts | None = None
+    settings: Settings, account: str | None = None, *, live: LiveAccounts | None = None, meters: Meters | None = None
 ) -> AsyncIterator[Services]:
-    """Open everything a worker needs for one account; `live` has its key when that changes.
+    """Open everything a worker needs for one account; `live` has its key when that changes, `meters` count.
 
     Raises UnknownAccount, and StoreError when the store's URL can't be used.
     """
     settings = settings_for(settings, account)
+    meter = (meters or Meters()).account(settings.origin.account)
+    tracer = tracing.of_process()
     async with contextlib.AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_account(settings))
         store = open_store(settings.storage_url)
@@ -287,6 +296,7 @@ async def open_services(
                 base_url=settings.katalo_base_url,
                 api_key=settings.katalo_api_key.get_secret_value() if settings.katalo_api_key else "",
                 max_connections=2 * settings.hands + 16,
+                watch=partial(_called, meter, tracer),
             )
         )
         sources = SourceReader(allow_private_hosts=settings.allow_private_hosts, max_bytes=settings.max_source_bytes)
@@ -307,4 +317,11 @@ async def open_services(
             keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,
             billing_lateness_ms=int(settings.billing_lateness_h * 3_600_000),
             job_price_usd=settings.job_price_usd,
+            meter=meter,
+            tracer=tracer,
         )
+
+
+def _called(meter: Meter, tracer: Tracer, name: str, status: str, seconds: float) -> None:
+    meter.call(name, status, seconds)
+    tracer.call(name, status, seconds)

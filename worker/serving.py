@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from worker.core.photo import StepName
 from worker.dispatch.dispatcher import Dispatcher, Publish
+from worker.metrics.pulse import Beat
 from worker.pipeline.batch import Batches
 from worker.pipeline.upkeep import Upkeep
 from worker.services import Services, open_services
@@ -23,6 +24,8 @@ from worker.sinks.pump import Pumps, open_pumps
 if TYPE_CHECKING:
     from config.rotation import LiveAccounts
     from config.settings import Settings
+    from worker.metrics.meters import Meters
+    from worker.metrics.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +38,23 @@ AGAIN_S: Final = 5.0
 class Serving:
     """Serves one account until it is told to stop."""
 
-    def __init__(self, settings: Settings, *, name: str, live: LiveAccounts, publish: Publish, alone: bool) -> None:
-        """Open nothing yet. `settings`: the account's; `alone`: it is the only one, and its troubles are all."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        name: str,
+        live: LiveAccounts,
+        publish: Publish,
+        alone: bool,
+        meters: Meters,
+        pulse: Pulse,
+    ) -> None:
+        """Open nothing yet. `settings`: the account's; `alone`: it is the only one, and its troubles are all.
+
+        `meters` count what is done, `pulse` is told of the heartbeats.
+        """
+        self._meters = meters
+        self._pulse = pulse
         self.account = settings.origin.account
         self._settings = settings
         self._name = name
@@ -90,7 +108,7 @@ class Serving:
         while not stopping.is_set():
             try:
                 async with (
-                    open_services(self._settings, live=self._live) as services,
+                    open_services(self._settings, live=self._live, meters=self._meters) as services,
                     open_pumps(self._settings, services.ledger.outbox, name=self._name) as pumps,
                 ):
                     await self._serve(services, pumps, stopping)
@@ -99,6 +117,8 @@ class Serving:
                 if not self._alone:
                     logger.exception("account not served", extra={"account": self.account})
             self._batches = self._dispatcher = self._pumps = None
+            self._meters.account(self.account).not_serving()
+            self._pulse.leaves(self.account)
             self.tried.set()
             if self._alone:
                 return
@@ -106,12 +126,14 @@ class Serving:
 
     async def _serve(self, services: Services, pumps: Pumps, stopping: asyncio.Event) -> None:
         batches = Batches(services, lease_s=self._settings.lease_s)
+        beat = Beat()
         dispatcher = Dispatcher(
             services.account,
             name=self._name,
             hands=self._settings.hands,
             busy=lambda: batches.busy,
             publish=self._publish,
+            beat=beat,
         )
         upkeep = Upkeep(services, name=self._name, reconcile_days=self._settings.reconcile_days)
         loops: dict[str, Callable[[], Awaitable[None]]] = {
@@ -123,6 +145,8 @@ class Serving:
             "deliver": pumps.run,
         }
         self._batches, self._dispatcher, self._pumps = batches, dispatcher, pumps
+        services.meter.serving(hands=self._settings.hands, busy=lambda: batches.busy)
+        self._pulse.serves(self.account, beat)
         self.tried.set()
         tasks = [asyncio.create_task(_kept_going(name, loop), name=name) for name, loop in loops.items()]
         await stopping.wait()

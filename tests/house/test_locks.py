@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_what_an_image_runs_is_what_was_tested() -> None:
 @pytest.mark.parametrize(
     ("lock", "wanted"),
     [
-        (LOCKS[0], [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]),
+        (LOCKS[0], [*PROJECT["dependencies"], *chain(*PROJECT["optional-dependencies"].values())]),
         (LOCKS[1], PROJECT["dependencies"]),
     ],
     ids=["requirements.lock", "requirements-run.lock"],

@@ -11,28 +11,10 @@ import pytest
 
 from config.rotation import LiveAccounts
 from config.settings import load_settings
-from worker.core.photo import Photo, Stage
-from worker.core.request import Request
 from worker.core.routes import Route
 from worker.katalo.errors import Forbidden, KataloError, Unauthorized
 from worker.pipeline.trouble import from_api
 from worker.services import Services, open_services
-
-PHOTO = Photo(
-    key="k",
-    account="north",
-    listing_id="elm",
-    photo_id="hall",
-    partner="acme",
-    metadata={},
-    request=Request(source="/hall.jpg"),
-    fingerprint="f",
-    revision=1,
-    stage=Stage.GENERATING,
-    token="1",
-    now_ms=0,
-    accepted_ms=0,
-)
 
 
 @dataclass
@@ -47,7 +29,7 @@ class North:
 
     async def refused(self, error: KataloError) -> bool:
         """Let the API refuse a call; say whether the account is paused now."""
-        await from_api(self.services, PHOTO, Route.GENERATION_READS, error)
+        await from_api(self.services, Route.GENERATION_READS, error)
         return (await self.services.ledger.snapshot()).paused_reason is not None
 
 

@@ -110,6 +110,12 @@ def event_id(kind: str, account: str, *parts: str | int) -> str:
     return _hex_digest("event", kind, account, *parts)
 
 
+def trace_ids(account: str, listing_id: str, photo_id: str, fingerprint: str, regeneration: int = 0) -> tuple[int, int]:
+    """Return the ids of the trace of a picture, 128 bits, and of its first span, 64 bits; neither is ever 0."""
+    found = _sha256(("trace", account, listing_id, photo_id, fingerprint, regeneration)).digest()
+    return int.from_bytes(found[:16]) | 1, int.from_bytes(found[16:24]) | 1
+
+
 def _key(kind: str, account: str, listing_id: str, photo_id: str, *parts: str | int, suffix: str = "") -> str:
     """Return a key: its digest is never cut, and its readable parts share what that and a suffix leave of the limit."""
     tail = digest(kind, account, listing_id, photo_id, *parts) + suffix

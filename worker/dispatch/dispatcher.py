@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 import worker
 from worker.core.photo import StepName
 from worker.flow.dispatching import FULL_BATCH, Dispatched, Follow, Orders
+from worker.metrics.pulse import Beat
 
 if TYPE_CHECKING:
     from worker.services import Account
@@ -44,8 +45,18 @@ TROUBLE_S: Final = 0.5
 class Dispatcher:
     """The loop of one process."""
 
-    def __init__(self, account: Account, *, name: str, hands: int, busy: Callable[[], int], publish: Publish) -> None:
-        """`hands`: photos that this process can work on at once; `busy`: how many it works on now."""
+    def __init__(
+        self,
+        account: Account,
+        *,
+        name: str,
+        hands: int,
+        busy: Callable[[], int],
+        publish: Publish,
+        beat: Beat | None = None,
+    ) -> None:
+        """`hands`: photos that this process can work on at once; `busy`: how many now; `beat` notes its heartbeats."""
+        self._beat = beat or Beat()
         self._account = account
         self._name = name
         self._hands = hands
@@ -57,22 +68,25 @@ class Dispatcher:
     def drain(self) -> None:
         """Take no new work and let somebody else lead, at once."""
         self._draining.set()
+        self._beat.draining = True
         if self._sleeping is not None:
             self._sleeping.cancel()
 
     async def beat_for_ever(self) -> None:
         """Tell the fleet each second that this process lives; say goodbye when it drains."""
         while not self._draining.is_set():
-            await self._beat(self._hands)
+            await self._tell(self._hands)
             await self._draining_within(BEAT_S)
-        await self._beat(0)
+        await self._tell(0)
 
-    async def _beat(self, hands: int) -> None:
+    async def _tell(self, hands: int) -> None:
         try:
             await self._account.admission.heartbeat(
                 self._name, hands=hands, busy=self._busy(), version=worker.__version__
             )
+            self._beat.heard()
         except RedisError as error:
+            self._beat.failed()
             logger.warning("heartbeat not sent", extra={"reason": type(error).__name__})
 
     async def run(self) -> None:

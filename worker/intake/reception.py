@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from worker.core.photo import NewListing
 from worker.intake.outcome import BadRecord, Result
-from worker.ledger.snapshot import Enqueued, Verdict
+from worker.ledger.snapshot import NEWS, Enqueued, Verdict
 
 _T = TypeVar("_T")
 
@@ -23,8 +23,6 @@ _T = TypeVar("_T")
 CHUNK: Final = 200
 #: So many bad records, warnings and held photos are told by name; all are counted.
 MOST_TOLD: Final = 1_000
-#: Verdicts of photos that will be staged because of this.
-NEWS: Final = frozenset({Verdict.ACCEPTED, Verdict.REVISED, Verdict.QUEUED_REVISION})
 
 
 class LedgerPort(Protocol):

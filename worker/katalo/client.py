@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,8 +69,12 @@ class KataloClient:
         call_s: float = CALL_S,
         upload_s: float = UPLOAD_S,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        watch: Callable[[str, str, float], None] | None = None,
     ) -> None:
         """Open nothing yet. `transport` is the seam for tests; `now` (aware) dates a `Retry-After`.
+
+        `watch` is told of each call when it has ended: its name, its HTTP status (`none` when no answer came, `unsent`
+        when there was no connection), and the seconds that it took.
 
         Raises ValueError when the key can't stand in a header, or the address is none.
         """
@@ -91,6 +96,7 @@ class KataloClient:
         self._call_s = call_s
         self._upload_s = upload_s
         self._now = now
+        self._watch = watch
 
     async def __aenter__(self) -> Self:
         """Use the client as a context manager to close it."""
@@ -201,11 +207,15 @@ class KataloClient:
         answer = _Answer()
         key, number = self._key, self.key_number
         trouble: Exception | None = None
+        began_s = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._exchange(request, answer)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             trouble = error
+        if self._watch is not None:
+            unsent = answer.status is None and trouble is not None and was_never_sent(trouble)
+            self._watch(name, str(answer.status or ("unsent" if unsent else "none")), time.monotonic() - began_s)
         if answer.status is None and trouble is not None:
             # The transport's own word for it may be wrong (see worker.katalo.transport); its cause's is not.
             seen = type(trouble.__cause__ or trouble).__name__

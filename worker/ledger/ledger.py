@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,8 +26,9 @@ from worker.gathering import Gathering
 from worker.ledger.outbox import Destinations, Outbox
 from worker.ledger.picture import snapshot_of
 from worker.ledger.rows import order_text, pairs, to_photo, to_view
-from worker.ledger.snapshot import Enqueued, PhotoView, Snapshot, Verdict
+from worker.ledger.snapshot import NEWS, Enqueued, PhotoView, Snapshot, Verdict
 from worker.lua import Scripts
+from worker.tracing import OFF, Tracer
 
 _PACKAGE: Final = "worker.ledger.lua"
 #: Listings sent to Redis in one round trip while enqueueing.
@@ -67,8 +69,10 @@ class Ledger:
         retention_ms: int,
         lease_ms: int,
         clock: str = "",
+        tracer: Tracer = OFF,
     ) -> None:
         """`destinations`: where completion messages go; `clock`: a pushed time in ms for tests, empty in production."""
+        self._tracer = tracer
         self.account = account
         self.clock = clock
         self._scripts = scripts
@@ -111,7 +115,7 @@ class Ledger:
                     await asyncio.sleep(0)
                 if sent is not None:
                     answers += await sent
-                sent = asyncio.create_task(_answers(pipe, some))
+                sent = asyncio.create_task(self._answers(pipe, some))
                 await asyncio.sleep(0)
             if sent is not None:
                 answers += await sent
@@ -119,6 +123,14 @@ class Ledger:
         finally:
             if sent is not None:
                 sent.cancel()
+        return answers
+
+    async def _answers(self, pipe: Any, listings: Sequence[NewListing]) -> list[Enqueued]:
+        began_ns = time.time_ns()
+        answers = await _answers(pipe, listings)
+        if self._tracer is not OFF:
+            news = [(answer.listing_id, answer.photo_id) for answer in answers if answer.verdict in NEWS]
+            self._tracer.enqueued(self.account, listings, news, began_ns)
         return answers
 
     def _enqueue_args(self, listing: NewListing) -> list[str | int]:

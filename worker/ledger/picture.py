@@ -66,6 +66,12 @@ def snapshot_of(account: str, found: Mapping[str, Any], settled: Limits, destina
         capped=tuple(_capped(found.get("capped") or {}, partners)),
         usage=_usage(found),
         bought_today=int((found.get("spend") or {}).get("account", 0)),
+        bought_by_partner={
+            who.removeprefix("partner:"): int(jobs)
+            for who, jobs in (found.get("spend") or {}).items()
+            if who.startswith("partner:")
+        },
+        bought_total=int(totals.get("bought", 0)),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from worker.core.events import clock_text
 from worker.core.photo import Stage
@@ -20,6 +21,10 @@ class Verdict(StrEnum):
     REVISED = "revised"  #: known with another request: a new revision takes its place now
     QUEUED_REVISION = "queued_revision"  #: a job of the older request is paid for; the new one follows it
     HELD = "held"  #: known with this request and failed, parked or uncertain: a person decides (`replay`, `resume`)
+
+
+#: Verdicts of photos that will be staged because of what was enqueued.
+NEWS: Final = frozenset({Verdict.ACCEPTED, Verdict.REVISED, Verdict.QUEUED_REVISION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +186,9 @@ class Snapshot:
     capped: tuple[CappedView, ...] = ()
     usage: UsageRead | None = None
     bought_today: int = 0
+    #: The same by partner, and all jobs bought since the ledger began.
+    bought_by_partner: Mapping[str, int] = field(default_factory=dict)
+    bought_total: int = 0
     #: Sinks with an outbox: those of the settings first.
     sinks: tuple[SinkView, ...] = ()
     #: In a picture of several accounts: why some of them are paused while others go on, or None.

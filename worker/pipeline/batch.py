@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from worker.core.decide import MAX_LOST, after_trouble, fail, uncertain
 from worker.core.events import photo_failed
-from worker.core.photo import Photo, Stage, StepName
+from worker.core.photo import ENDED, Photo, Stage, StepName
 from worker.core.step import Ending, Step
 from worker.core.trouble import Cause, Trouble
 from worker.ledger.ledger import Opened
+from worker.logbook import logged
 from worker.pipeline import LeaseLost
 from worker.pipeline.announce import announce
 from worker.pipeline.generate import create_generation, poll_generation
@@ -40,6 +41,10 @@ logger = logging.getLogger(__name__)
 STEP_DEADLINE_S: Final = 300.0
 #: How often settling is tried when Redis is away; after that the lease runs out and the step is done again.
 SETTLE_TRIES: Final = 5
+
+NOT_SETTLED: Final = "not settled"
+#: How metrics call what became of a step, where that is not its first word.
+OUTCOMES: Final = {NOT_SETTLED: "unsettled"}
 
 Verb = Callable[["Services", Photo], Awaitable[Step]]
 VERBS: Final[dict[StepName, Verb]] = {
@@ -83,6 +88,7 @@ class Batches:
         except RedisError as error:
             logger.warning("batch not opened", extra={"step": step.value, "reason": type(error).__name__})
             return {name: "not opened" for _, _, name in leases}
+        self._services.meter.batch(step.value, len(leases), opened=len(batch.opened))
         self._services.load = batch.load
         if batch.newer:
             logger.warning("photos of a newer release are left to its workers", extra={"photos": batch.newer})
@@ -142,6 +148,21 @@ class Batches:
 
     async def _one(self, name: StepName, opened: Opened, *, asked_s: float) -> str:
         photo = opened.photo
+        # Each photo has a task of its own, so this holds for its lines only.
+        logged.about(photo.listing_id, photo.photo_id, step=name.value, job=photo.job_id)
+        began_s, outcome = time.monotonic(), "lost"
+        try:
+            with self._services.tracer.step(photo, name) as span:
+                outcome = await self._run(name, opened, asked_s=asked_s)
+                span.ended(outcome)
+            logger.debug("step ended", extra={"outcome": outcome})
+        finally:
+            word = OUTCOMES.get(outcome, outcome.partition(" ")[0])
+            self._services.meter.step(name.value, word, time.monotonic() - began_s)
+        return outcome
+
+    async def _run(self, name: StepName, opened: Opened, *, asked_s: float) -> str:
+        photo = opened.photo
         try:
             async with asyncio.timeout(STEP_DEADLINE_S):
                 step = await self._act(name, opened, asked_s=asked_s)
@@ -150,7 +171,8 @@ class Batches:
         except Exception as error:
             trouble = from_elsewhere(error)
             if trouble.cause is Cause.BUG:
-                logger.exception("step failed unexpectedly", extra={"step": name.value, "photo": label(photo)})
+                self._services.meter.error(name.value)
+                logger.exception("step failed unexpectedly")
             step = after_trouble(photo, trouble, jitter=self._services.jitter(), rules=self._services.rules)
         return await self._settle(photo, step)
 
@@ -176,22 +198,22 @@ class Batches:
                 settled = await self._services.ledger.settle(photo, step)
                 break
             except RedisError as error:
-                logger.warning("not settled yet", extra={"photo": label(photo), "reason": type(error).__name__})
+                logger.warning("not settled yet", extra={"reason": type(error).__name__})
                 if tries == SETTLE_TRIES - 1:
-                    return "not settled"
+                    return NOT_SETTLED
                 await asyncio.sleep(0.2 * 2**tries)
         if not settled:
             return "stale"
         if step.stage in {Stage.FAILED, Stage.UNCERTAIN}:
             logger.warning(
                 "photo held",
-                extra={
-                    "photo": label(photo),
-                    "stage": step.stage.value,
-                    "code": step.error_code,
-                    "reason": step.error_message,
-                },
+                extra={"stage": step.stage.value, "code": step.error_code, "reason": step.error_message},
             )
+        if step.stage in ENDED:
+            seconds = max(0, photo.now_ms - photo.accepted_ms) / 1000
+            logger.info("photo ended", extra={"stage": step.stage.value, "seconds": seconds})
+            self._services.meter.ended(step.stage.value, seconds)
+            self._services.tracer.ended(photo, step.stage, step.error_code)
         return f"{step.ending} {step.stage}"
 
 

@@ -25,9 +25,10 @@ from worker.flow.admission import Stale, Wait
 from worker.flow.cadence import ALL_JOBS
 from worker.katalo.errors import KataloError
 from worker.katalo.models import Job
+from worker.logbook import logged
 from worker.pipeline import LeaseLost
 from worker.pipeline.regenerate import earlier_regeneration, key_of, regeneration_body, what_the_first_knows
-from worker.pipeline.trouble import from_api, from_elsewhere, label
+from worker.pipeline.trouble import from_api, from_elsewhere
 from worker.storage.errors import StoreError
 from worker.storage.manifest import Receipt, write_receipt
 
@@ -81,9 +82,10 @@ async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> 
         else:
             job = await services.katalo.create_generation(body.encode(), key)
     except KataloError as error:
-        trouble = await from_api(services, photo, route, error)
+        trouble = await from_api(services, route, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
     assert job.job_id is not None
+    logged.about(photo.listing_id, photo.photo_id, job=job.job_id)
     fields = {"job_id": job.job_id, "created_ms": str(photo.now_ms)}
     if await _receipt(services, photo, job.job_id, key):
         fields["receipt_written"] = "1"
@@ -148,7 +150,7 @@ async def poll_generation(services: Services, photo: Photo) -> Step:
     try:
         job = await services.katalo.generation(photo.job_id)
     except KataloError as error:
-        trouble = await from_api(services, photo, Route.GENERATION_READS, error)
+        trouble = await from_api(services, Route.GENERATION_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
     if photo.source_asset_id is None and job.source_asset_id is not None:
         fields["source_asset_id"] = job.source_asset_id
@@ -243,7 +245,7 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
         await write_receipt(services.store, receipt)
     except StoreError as error:
         # The job exists and the ledger will know it; the next read of the job tries the receipt again.
-        logger.warning("receipt not written yet", extra={"photo": label(photo), "reason": str(error)})
+        logger.warning("receipt not written yet", extra={"reason": str(error)})
         return False
     return True
 

@@ -53,7 +53,7 @@ async def ingest_source(services: Services, photo: Photo) -> Step:
                 return fetched
         return await _by_upload(services, photo)
     except KataloError as error:
-        trouble = await from_api(services, photo, Route.SOURCE_ASSETS, error)
+        trouble = await from_api(services, Route.SOURCE_ASSETS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
 
 
@@ -79,6 +79,7 @@ async def _by_upload(services: Services, photo: Photo) -> Step:
     if isinstance(granted, Step):
         return granted
     ingest = await services.katalo.upload_source(image.data, image.filename, image.media_type, key)
+    services.meter.taken_in(len(image.data))
     return await _after_answer(services, photo, ingest, {"source_sha256": image.sha256})
 
 
@@ -108,7 +109,7 @@ async def poll_ingest(services: Services, photo: Photo) -> Step:
     try:
         ingest = await services.katalo.ingest(photo.ingest_id)
     except KataloError as error:
-        trouble = await from_api(services, photo, Route.INGEST_READS, error)
+        trouble = await from_api(services, Route.INGEST_READS, error)
         return after_trouble(photo, trouble, jitter=services.jitter(), rules=services.rules)
     return await _after_answer(services, photo, ingest, {})
 

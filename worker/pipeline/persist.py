@@ -54,6 +54,7 @@ async def store_outputs(services: Services, photo: Photo) -> Step:
         regeneration=photo.regeneration,
         parent_job_id=photo.parent_job_id,
     )
+    services.meter.stored(sum(len(image.data) for image in images))
     await point_to(services.store, manifest, accepted_ms=photo.accepted_ms)
     stored = [output.model_dump(mode="json") for output in manifest.outputs]
     return Step(ending=Ending.GO, stage=Stage.ANNOUNCING, fields={"outputs": json.dumps({"stored": stored})})

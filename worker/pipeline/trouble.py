@@ -36,7 +36,7 @@ ROUTE_PAUSE_MS: Final = 2_000
 UNAVAILABLE: Final = frozenset({502, 503, 504})
 
 
-async def from_api(services: Services, photo: Photo, route: Route, error: KataloError) -> Trouble:
+async def from_api(services: Services, route: Route, error: KataloError) -> Trouble:
     """Return the trouble that an API error is; flow control and account trouble are made known to the fleet."""
     code = error.code or type(error).__name__
     retry_after_ms = int((error.retry_after_s or 0) * 1000)
@@ -46,11 +46,11 @@ async def from_api(services: Services, photo: Photo, route: Route, error: Katalo
     if trouble.cause is Cause.FLOW_CONTROL:
         pause_ms = services.rules.scaled(max(retry_after_ms, ROUTE_PAUSE_MS))
         await services.admission.refused(route.value, pause_ms, in_flight=error.in_flight)
-        logger.warning("api refused a call", extra={"route": route.value, "photo": label(photo), "code": code})
+        logger.warning("api refused a call", extra={"route": route.value, "code": code})
     elif trouble.cause is Cause.ACCOUNT and await services.key_was_replaced(error.key_number):
-        logger.warning("api refused a key that is replaced by now", extra={"photo": label(photo), "code": code})
+        logger.warning("api refused a key that is replaced by now", extra={"code": code})
     elif trouble.cause is Cause.ACCOUNT and await services.account.parking.park(str(error), at_least_ms=retry_after_ms):
-        logger.error("account parked", extra={"photo": label(photo), "reason": str(error)})
+        logger.error("account parked", extra={"reason": str(error)})
     return trouble
 
 

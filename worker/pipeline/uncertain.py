@@ -90,7 +90,10 @@ async def _resolved(
         unclaimed = sorted(candidates.get(photo.source_asset_id or "", set()) - set(known))
         job_id = await _only_one(services, photo, unclaimed, alone=sharing[photo.source_asset_id] == 1)
         if job_id is not None and await services.account.uncertain.resolve(photo.key, job_id):
-            logger.info("uncertain photo's job found", extra={"photo": photo.label, "job": job_id})
+            logger.info(
+                "uncertain photo's job found",
+                extra={"listing": photo.listing_id, "photo": photo.photo_id, "job": job_id},
+            )
             found.append(photo.label)
     return found
 

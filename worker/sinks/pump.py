@@ -72,7 +72,7 @@ class Pump:
                         self._sink.name, self._name, lease_ms=LEASE_MS, room=self._room(), busy=tuple(self._busy)
                     )
                 except RedisError as error:
-                    self._warn("nothing claimed", error)
+                    logger.warning("nothing claimed", extra={"sink": self._sink.name, "reason": type(error).__name__})
                     await asyncio.sleep(TROUBLE_S)
                     continue
                 if claim.leads:
@@ -112,14 +112,25 @@ class Pump:
         ]
         for letter, what in settled:
             if what.word is Word.DEAD:
-                logger.error("message given up", extra=self._about(letter) | {"reason": what.reason})
+                logger.error(
+                    "message given up",
+                    # Not `event`: that is what the log's own line says.
+                    extra={
+                        "sink": self._sink.name,
+                        "message_id": letter.event_id,
+                        "type": letter.event_type,
+                        "reason": what.reason,
+                    },
+                )
         if troubles := {what.reason for _, what in settled if what.word in {Word.DOWN, Word.RETRY}}:
             logger.warning("messages not delivered", extra={"sink": self._sink.name, "reasons": sorted(troubles)})
         for tries in range(SETTLE_TRIES):
             try:
                 await self._outbox.settle(self._sink.name, settled)
             except RedisError as error:
-                self._warn("deliveries not settled yet", error)
+                logger.warning(
+                    "deliveries not settled yet", extra={"sink": self._sink.name, "reason": type(error).__name__}
+                )
                 await asyncio.sleep(0.2 * 2**tries)
             else:
                 return
@@ -158,13 +169,6 @@ class Pump:
             task.cancel()
         with contextlib.suppress(RedisError):
             await self._outbox.release(self._sink.name, self._name)
-
-    def _about(self, letter: Letter) -> dict[str, str]:
-        # Not `event`: that is what the log's own line says.
-        return {"sink": self._sink.name, "message_id": letter.event_id, "type": letter.event_type}
-
-    def _warn(self, what: str, error: Exception) -> None:
-        logger.warning(what, extra={"sink": self._sink.name, "reason": type(error).__name__})
 
 
 class Pumps:

@@ -13,10 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from config.settings import Settings, load_settings
 from tests.unit.gateway.conftest import Door, Open, completed
 from worker.core.delivery import Settlement, Word
-from worker.core.photo import NewListing, NewPhoto
+from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.core.request import canonical_request
 from worker.katalo.accounting import usage_of
 from worker.ledger.inbox import Outcome
+from worker.metrics.catalogue import FLEET, Kind
+from worker.metrics.partners import MOST_PARTNERS, OTHERS
 from worker.services import open_account
 
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -66,7 +68,9 @@ def test_without_redis_it_lives_and_is_not_ready(gateway: Open) -> None:
 def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> None:
     asyncio.run(fill(settings))
     found = scrape(door)
-    assert found["stagecrew_photos"] == {
+    photos = found["stagecrew_photos"]
+    assert photos[labels(partner="globex", stage="failed")] == 0, "a series begins before its first photo"
+    assert {key: value for key, value in photos.items() if value} == {
         labels(partner='acme "north"\n', stage="accepted"): 1,
         labels(partner="globex", stage="accepted"): 2,
     }
@@ -75,7 +79,12 @@ def test_metrics_show_what_the_ledger_shows(door: Door, settings: Settings) -> N
     assert 0 < found["stagecrew_budget_paused_seconds"][labels(route="generations")] <= 60
     assert found["stagecrew_refusals_total"][labels(route="generations")] == 1
     assert found["stagecrew_workers"][labels()] == found["stagecrew_leaders"][labels()] == 1
-    assert found["stagecrew_worker_busy"] == {labels(worker="w1", leads="true"): 3}
+    assert found["stagecrew_worker_busy"] == {labels(worker="w1"): 3}
+    assert found["stagecrew_worker_leads"] == {labels(worker="w1"): 1}
+    assert found["stagecrew_backlog_photos"] == {
+        labels(partner='acme "north"\n', backlog="source", stopped="false"): 1,
+        labels(partner="globex", backlog="source", stopped="false"): 2,
+    }
     assert labels() in found["stagecrew_leases"]
     assert found["process_cpu_seconds_total"][()] > 0
 
@@ -92,7 +101,10 @@ def test_metrics_show_what_is_left_what_was_bought_and_who_waits_for_a_cap(door:
             await account.usage.write(usage_of(usage))
             root = account.scripts.root
             now_ms = (await account.ledger.snapshot()).now_ms
-            await account.redis.hset(f"{root}spend:{now_ms // 86_400_000}", "account", "3")  # type: ignore[misc]
+            spent = {"account": "3", "partner:globex": "2", "partner:gone": "1"}
+            await account.redis.hset(f"{root}spend:{now_ms // 86_400_000}", mapping=spent)  # type: ignore[misc]
+            await account.redis.hset(f"{root}totals", "bought", "9")  # type: ignore[misc]
+            await account.redis.hset(f"{root}prices", "generation", "0.24")  # type: ignore[misc]
             why = {"cap": "day", "number": 2, "since_ms": now_ms, "until_ms": now_ms}
             await account.redis.hset(f"{root}capped_why", "partner:globex", json.dumps(why))  # type: ignore[misc]
 
@@ -100,9 +112,12 @@ def test_metrics_show_what_is_left_what_was_bought_and_who_waits_for_a_cap(door:
     asyncio.run(spend())
     found = scrape(door)
     assert found["stagecrew_jobs_bought_today"][labels()] == 3
+    assert found["stagecrew_partner_jobs_bought_today"] == {labels(partner="globex"): 2, labels(partner="(others)"): 1}
+    assert found["stagecrew_jobs_bought"] == {labels(): 9}
+    assert found["stagecrew_job_price_usd"] == {labels(usage="generation"): 0.24}
     assert found["stagecrew_photos_capped"] == {labels(partner="globex", cap="day"): 2}
     assert found["stagecrew_usage_enabled"] == {labels(): 0}
-    assert found["stagecrew_usage_period_end_seconds"] == {labels(): 1_796_083_200}
+    assert found["stagecrew_usage_period_end_timestamp_seconds"] == {labels(): 1_796_083_200}
     assert found["stagecrew_usage"] == {
         labels(number="included"): 10,
         labels(number="consumed"): 7.5,
@@ -148,13 +163,32 @@ def test_a_sink_shows_what_waits_for_it_from_zero_on(gateway: Open, redis_url: s
     assert found["stagecrew_sink_oldest_seconds"][crm] >= 0
 
 
-def test_every_name_follows_prometheus_conventions(door: Door, settings: Settings) -> None:
+def test_a_gateway_shows_metrics_of_the_catalogue_as_it_has_them(door: Door, settings: Settings) -> None:
     asyncio.run(fill(settings))
+    by_name = {metric.shown.removesuffix("_total"): metric for metric in FLEET}
     for family in families(door.http.get("/metrics").text):
-        if family.name.startswith("stagecrew_"):
-            assert family.documentation.endswith("."), family.name
-            assert family.type in {"gauge", "counter"}
-            assert not family.name.endswith(("_ms", "_count", "_gauge")), family.name
+        if not family.name.startswith("process_"):
+            metric = by_name[family.name]
+            assert family.documentation == metric.said
+            assert family.type == ("gauge" if metric.kind is Kind.INFO else metric.kind.value)
+            assert all(set(sample.labels) == set(metric.labels) for sample in family.samples)
+
+
+def test_a_thousand_partners_are_not_a_thousand_series(door: Door, settings: Settings) -> None:
+    async def enqueue() -> None:
+        photo = NewPhoto(photo_id="1", request=canonical_request(source="/a.jpg", mode="clean"), metadata={})
+        async with open_account(settings) as account:
+            await account.ledger.enqueue(
+                NewListing(listing_id=f"{n}", partner=f"p{n}", photos=(photo,), metadata={}) for n in range(1000)
+            )
+
+    asyncio.run(enqueue())
+    found = scrape(door)
+    assert len(found["stagecrew_photos"]) == (MOST_PARTNERS + 1) * len(Stage)
+    for name in ("stagecrew_backlog_photos", "stagecrew_backlog_oldest_seconds"):
+        assert len(found[name]) == MOST_PARTNERS + 1
+    assert found["stagecrew_photos"][labels(partner=OTHERS, stage="accepted")] == 1000 - MOST_PARTNERS
+    assert sum(found["stagecrew_backlog_photos"].values()) == 1000
 
 
 @pytest.mark.parametrize("accept", ["application/openmetrics-text; version=1.0.0", "text/plain", "*/*", "\xff;q=x"])
