@@ -42,9 +42,8 @@ bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" o
 chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
 	@$(BIN)/python -m pytest tests/fleet
 
-docs: setup ## Write the documents that are generated
-	@$(BIN)/python -m config.document
-	@$(BIN)/python -m worker.sinks.document
+docs: setup ## Write the documents that are generated, check them, and build their site
+	@$(BIN)/python -m handbook
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
