@@ -1,4 +1,4 @@
-"""The sandbox's page in a real browser: it shows what comes in, changes what it says, and obeys nothing that came in."""
+"""The sandbox's page in a real browser: it shows what comes in, changes what it says, and runs nothing of it."""
 
 from __future__ import annotations
 

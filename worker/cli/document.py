@@ -1,7 +1,8 @@
-"""Writes `docs/cli.md` from the command line itself: `python -m worker.cli.document`."""
+"""Writes `docs/cli.md` from the command line itself, and the doctor's schema: `python -m worker.cli.document`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +10,10 @@ from typer.main import get_command
 
 from worker.cli import app
 from worker.cli.exits import INTERRUPTED, OK, TROUBLE, USAGE
+from worker.cli.finding import schema
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "cli.md"
+DOCTOR_SCHEMA: Final = DOCUMENT.with_name("doctor.schema.json")
 
 _HEAD: Final = f"""# Commands
 
@@ -35,6 +38,11 @@ def render() -> str:
     """Return the document."""
     commands: dict[str, Any] = vars(get_command(app))["commands"]
     return _HEAD + "".join(_command(name, commands[name]) for name in commands)
+
+
+def doctor_schema() -> str:
+    """Return the JSON Schema of what `stagecrew doctor --json` prints."""
+    return json.dumps(schema(), indent=2) + "\n"
 
 
 def _command(name: str, command: Any) -> str:
@@ -62,3 +70,4 @@ def _command(name: str, command: Any) -> str:
 
 if __name__ == "__main__":
     DOCUMENT.write_text(render(), encoding="utf-8")
+    DOCTOR_SCHEMA.write_text(doctor_schema(), encoding="utf-8")
