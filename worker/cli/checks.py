@@ -53,7 +53,11 @@ def redis(info: Mapping[str, Any], skew_s: float) -> list[Finding]:
         if major >= LEAST_REDIS
         else bad(Check.REDIS, f"{name} is too old", f"{LEAST_REDIS} or newer is needed")
     ]
-    if str(info.get("aof_enabled", "0")) == "1":
+    written = str(info.get("aof_last_write_status", "ok"))
+    if str(info.get("aof_enabled", "0")) == "1" and written != "ok":
+        text = f"the append-only file can't be written ({written})"
+        found.append(bad(Check.PERSISTENCE, text, "is the disk full? see Redis's log"))
+    elif str(info.get("aof_enabled", "0")) == "1":
         found.append(ok(Check.PERSISTENCE, "the append-only file is on"))
     else:
         found.append(note(Check.PERSISTENCE, "no append-only file: a crash loses the ledger", "set appendonly yes"))
@@ -211,7 +215,7 @@ async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a tr
         except (Unauthorized, Forbidden) as error:
             return bad(Check.API, mask(str(error)), "see the organisation's API access in the Katalo dashboard")
         except KataloError as error:
-            return bad(Check.API, mask(str(error)), "check KATALO_BASE_URL and the network")
+            return bad(Check.API, mask(str(error)), "while it lasts, photos wait and nothing is lost")
         except TimeoutError:
             return bad(Check.API, f"no answer within {ANSWER_S} s", "check KATALO_BASE_URL and the network")
     if usage.enabled is False:

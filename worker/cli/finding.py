@@ -70,7 +70,7 @@ class Finding:
 
     def __str__(self) -> str:
         """Return one line."""
-        return f"{self.mark:<4} {self.part}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+        return f"{self.mark:<4} {self.part}: {self.text.rstrip('.')}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 def ok(check: Check, text: str, *, subject: str = "") -> Finding:

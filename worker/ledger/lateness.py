@@ -31,8 +31,10 @@ class Late:
 class Lateness:
     """What is late in one account."""
 
-    def __init__(self, scripts: Scripts) -> None:
-        """Nothing is asked."""
+    def __init__(self, scripts: Scripts, *, clock: str = "") -> None:
+        """`clock`: a pushed time in ms for tests, empty in production."""
+        self.clock = clock
+        self._scripts = scripts
         self._root = scripts.root
         # redis-py types its replies for bytes and text alike; ours are text.
         self._redis: Any = scripts.redis
@@ -42,8 +44,7 @@ class Lateness:
 
         Raises `redis.exceptions.RedisError`.
         """
-        seconds, micros = await self._redis.time()
-        now_ms = seconds * 1000 + micros // 1000
+        now_ms = await self._scripts.now_ms(self.clock)
         sets = {step.value: f"due:{step.value}" for step in StepName} | {LEASES: LEASES, SLOTS: SLOTS}
         before_ms = dict.fromkeys(sets, now_ms - grace_ms) | {SLOTS: now_ms - grace_ms - job_ms}
         async with self._redis.pipeline(transaction=False) as pipe:
