@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +13,12 @@ from typer.main import get_command
 from worker.cli import app
 from worker.cli.exits import INTERRUPTED, OK, TROUBLE, USAGE
 from worker.cli.finding import schema
+from worker.sandbox.config import Faults
+from worker.sandbox.fates import Fate
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "cli.md"
 DOCTOR_SCHEMA: Final = DOCUMENT.with_name("doctor.schema.json")
+SANDBOX: Final = DOCUMENT.with_name("sandbox.md")
 
 _HEAD: Final = f"""# Commands
 
@@ -45,6 +50,21 @@ def doctor_schema() -> str:
     return json.dumps(schema(), indent=2) + "\n"
 
 
+def with_faults(text: str) -> str:
+    """Return `docs/sandbox.md` with its tables of faults and fates as the sandbox has them, between their marks."""
+    kinds = {float: "share", bool: "switch", int: "number", str: "text"}
+    faults = ["| fault | what it does |", "|---|---|"]
+    faults += [f"| `{one.name}` ({kinds[type(one.default)]}) | {one.metadata['means']} |" for one in fields(Faults)]
+    fates = ["| fate | what becomes of the job |", "|---|---|"]
+    fates += [f"| `{fate.value}` | {fate.means} |" for fate in Fate]
+    for name, rows in (("faults", faults), ("fates", fates)):
+        begin, rest = re.split(rf"(?<=<!-- {name}: )", text, maxsplit=1)
+        mark, rest = rest.split(" -->\n", 1)
+        _, rest = rest.split(f"<!-- end of the {name} -->", 1)
+        text = f"{begin}{mark} -->\n" + "\n".join(rows) + f"\n<!-- end of the {name} -->{rest}"
+    return text
+
+
 def _command(name: str, command: Any) -> str:
     context = command.make_context(name, [], resilient_parsing=True)
     rows = []
@@ -71,3 +91,4 @@ def _command(name: str, command: Any) -> str:
 if __name__ == "__main__":
     DOCUMENT.write_text(render(), encoding="utf-8")
     DOCTOR_SCHEMA.write_text(doctor_schema(), encoding="utf-8")
+    SANDBOX.write_text(with_faults(SANDBOX.read_text("utf-8")), encoding="utf-8")

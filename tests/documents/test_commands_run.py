@@ -1,0 +1,90 @@
+"""Every shell block of the documents runs as it stands: in order, on a real fleet against the sandbox.
+
+One Redis, one sandbox, one worker and one gateway serve all documents; each has a folder of its own with the example
+pictures in it. What can't run here says why in a comment before it (`tests/documents/blocks.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.documents.blocks import DOCUMENTS, ROOT, blocks
+from tests.documents.preloaded import preloaded
+from tests.documents.shell import Shell
+from worker.embedded.processes import spawn, stop
+from worker.embedded.redis_server import embedded_redis
+from worker.sandbox.config import SandboxConfig
+from worker.sandbox.running import running_sandbox
+
+TOKEN = "a-token-for-the-documents"
+SPEED = 50.0
+RUN = [document for document in DOCUMENTS if any(block.language == "sh" for block in blocks(document))]
+
+
+@contextlib.contextmanager
+def fleet(folder: Path) -> Iterator[dict[str, str]]:
+    """Run everything; gives the environment of whoever works with it."""
+    config = SandboxConfig(speed=SPEED, picture="tiny", job_min_s=20, job_max_s=30)
+    with contextlib.ExitStack() as stack:
+        commands = stack.enter_context(preloaded(folder))
+        redis = stack.enter_context(embedded_redis(folder / "redis"))
+        sandbox = stack.enter_context(running_sandbox(config))
+        plain = {name: value for name, value in os.environ.items() if name in {"HOME", "LANG", "TMPDIR"}}
+        environ = plain | {
+            "PATH": os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PYTHONPATH": str(ROOT),
+            "STAGECREW_REDIS_URL": redis.url,
+            "STAGECREW_STORAGE_URL": (folder / "staged").as_uri(),
+            "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
+            "STAGECREW_SPEED": f"{SPEED:g}",
+            "STAGECREW_INTAKE_TOKENS": TOKEN,
+            "STAGECREW_GATEWAY_PORT": "0",
+            "KATALO_BASE_URL": sandbox.base_url,
+            "KATALO_API_KEY": sandbox.api_key,
+            "KATALO_WEBHOOK_SECRET": sandbox.webhook_secret,
+        }
+        for command in ("worker", "gateway"):
+            line = [sys.executable, "-m", "worker.cli", command]
+            process = spawn(line, environ=environ, output=subprocess.PIPE)
+            stack.callback(stop, process, within_s=20)
+            if command == "gateway":
+                assert process.stdout is not None
+                address = next(line for line in process.stdout if line.startswith(b"gateway: ")).decode().split()[1]
+                environ |= {"GATEWAY": address.partition("/webhooks")[0], "TOKEN": TOKEN, "SANDBOX": sandbox.base_url}
+        yield environ
+
+
+@pytest.mark.timeout(600)
+def test_the_commands_of_every_document_do_what_it_says(tmp_path: Path) -> None:
+    troubles = []
+    with fleet(tmp_path) as environ:
+        for document in RUN:
+            folder = tmp_path / document.stem
+            folder.mkdir()
+            for name in ("examples", "worker", "config"):
+                (folder / name).symlink_to(ROOT / name)
+            shutil.copytree(ROOT / "examples" / "photos", folder / "photos")
+            shell = Shell(folder, environ)
+            try:
+                for block in blocks(document):
+                    if block.language == "sh" and "not run" not in block.said:
+                        trouble = shell.run(block)
+                        if trouble:
+                            troubles.append(trouble)
+                            break
+            finally:
+                shell.close()
+    assert not troubles, "\n\n".join(troubles)
+
+
+def test_a_block_that_is_not_run_says_why() -> None:
+    reasons = [block.said["not run"] for document in DOCUMENTS for block in blocks(document) if "not run" in block.said]
+    assert all(len(reason.split()) >= 3 for reason in reasons)
