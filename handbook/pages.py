@@ -58,10 +58,11 @@ def page_of(path: Path) -> Page:
     title = _TITLE.search(text)
     after = text[title.end() :].lstrip("\n") if title else ""
     paragraph = re.split(r"\n\s*\n", after, maxsplit=1)[0]
-    if title is None or not re.match(r"\w", paragraph):
+    if title is None or not re.match(r"[\w\[`*]", paragraph):
         message = f"{path}: a page opens with `# Title` and a paragraph that says what it is for"
         raise UnreadablePage(message)
-    sentence = re.split(r"(?<=[.:])\s", " ".join(paragraph.split()), maxsplit=1)[0]
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split())).replace("**", "")
+    sentence = re.split(r"(?<=[.:])\s", plain, maxsplit=1)[0]
     return Page(name=path.name, title=title[1].replace("`", ""), opening=sentence.rstrip(".:"))
 
 

@@ -1,6 +1,7 @@
 """The static site: `docs/` and the files beside it that belong to it, built by Zensical in its strict mode.
 
-The site lies in `site/`, which git ignores. Nothing is fetched while it is built or, fonts included, while it is read.
+The site lies in `docs-site/`, which git ignores. Nothing is fetched while it is built; a drawing of states (mermaid) is
+the one thing that a reader's browser asks somebody else for.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 from handbook.pages import DOCS, ROOT, Page, pages
 
-SITE: Final = ROOT / "site"
+SITE: Final = ROOT / "docs-site"
 #: Documents beside `docs/` that are pages of the site, by the name they have there.
 BESIDE: Final[Mapping[str, str]] = {
     "SECURITY.md": "security-policy.md",
@@ -31,12 +32,12 @@ class SiteNotBuilt(Exception):  # noqa: N818 - named after what happened
     """The site's builder found something wrong; the message is what it said."""
 
 
-def build(site: Path = SITE) -> int:
+def build(site: Path = SITE, docs: Path = DOCS) -> int:
     """Build the site anew and return how many pages it has. Raises SiteNotBuilt, UnreadablePage."""
-    sections = pages()
+    sections = pages(docs)
     with tempfile.TemporaryDirectory() as staged:
         source = Path(staged) / "docs"
-        shutil.copytree(DOCS, source)
+        shutil.copytree(docs, source)
         extra = {}
         for name, becomes in BESIDE.items():
             if becomes != "index.md" and (ROOT / name).is_file():

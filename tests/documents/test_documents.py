@@ -1,4 +1,4 @@
-"""The documents hold together: links and anchors lead somewhere, blocks are what they say, every page is in the index."""
+"""The documents hold together: links and anchors lead somewhere, blocks are what they say, the index has every page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from jsonschema import validate
 from config.accounts import accounts_of
 from config.settings import load_settings
 from handbook.pages import DOCS, INDEX, UnreadablePage, page_of, pages, with_index
-from tests.documents.blocks import DOCUMENTS, ROOT, Block, anchors, blocks, links
+from handbook.site import SiteNotBuilt, build
+from tests.documents.blocks import DOCUMENTS, Block, anchors, blocks, links
 from tests.schemas import hold
 from worker.cli import document as cli_document
 from worker.intake.record import ListingRecord, PhotoRecord
+from worker.katalo.signature import sign
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks(document)]
 #: What a block may be; another language needs a check of its own here.
@@ -55,10 +57,10 @@ def test_a_link_to_a_heading_that_is_not_there_is_noticed(tmp_path: Path) -> Non
 
 
 def test_every_block_says_its_language() -> None:
-    assert {str(block): block.language for block in BLOCKS if block.language not in LANGUAGES} == {
-        # The README's drawing of the whole.
-        str(block): "" for block in BLOCKS if block.document.name in {"README.md", "architecture.md"} and not block.language
-    }  # fmt: skip
+    # Drawings of the whole have none.
+    drawings = {"README.md", "architecture.md"}
+    bare = [block for block in BLOCKS if block.language or block.document.name not in drawings]
+    assert [str(block) for block in bare if block.language not in LANGUAGES] == []
 
 
 @pytest.mark.parametrize("block", of("sh"))
@@ -101,9 +103,18 @@ def test_a_toml_block_is_a_file_of_accounts_that_can_be_used(block: Block, tmp_p
     assert accounts_of(load_settings(environ)).keys() == found.keys()
 
 
-@pytest.mark.parametrize("block", of("yaml"))
-def test_a_yaml_block_is_yaml(block: Block) -> None:
-    assert list(yaml.safe_load_all(block.code))
+def test_yaml_blocks_are_yaml() -> None:
+    assert all(list(yaml.safe_load_all(block.code)) for block in BLOCKS if block.language == "yaml")
+
+
+def test_the_sandboxs_page_verifies_signatures_as_it_should() -> None:
+    [block] = [one for one in BLOCKS if one.document.name == "sandbox.md" and one.language == "python"]
+    names: dict[str, Any] = {}
+    exec(block.code, names)
+    good = sign(b"{}", "hush")
+    assert names["is_from_katalo"](b"{}", good.upper(), "hush")
+    assert not names["is_from_katalo"](b"{ }", good, "hush")
+    assert not names["is_from_katalo"](b"{}", good, "other")
 
 
 def test_every_page_is_in_the_index_and_in_the_navigation_and_the_index_is_current() -> None:
@@ -129,6 +140,7 @@ def test_a_page_that_does_not_say_what_it_is_for_is_refused(tmp_path: Path) -> N
 
 def test_the_pages_made_of_the_command_line_are_current() -> None:
     assert cli_document.DOCUMENT.read_text("utf-8") == cli_document.render(), "run `make docs`"
+    assert cli_document.SANDBOX.read_text("utf-8") == cli_document.with_faults(cli_document.SANDBOX.read_text("utf-8"))
     assert cli_document.DOCTOR_SCHEMA.read_text("utf-8") == cli_document.doctor_schema(), "run `make docs`"
 
 
@@ -136,3 +148,25 @@ def test_every_command_and_every_exit_code_is_in_the_commands_page() -> None:
     text = cli_document.DOCUMENT.read_text("utf-8")
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == ["0", "1", "2", "130"]
     assert text.count("\n## `stagecrew ") >= 20
+
+
+def test_the_site_is_built_of_all_pages_and_asks_nobody_else(tmp_path: Path) -> None:
+    count = build(tmp_path / "site")
+    made = {path.stem for path in (tmp_path / "site").glob("*.html")}
+    assert {path.stem for path in DOCS.glob("*.md")} <= made
+    assert count == len(made)
+    pages_made = [path.read_text("utf-8") for path in (tmp_path / "site").glob("*.html")]
+    fetched = {
+        found
+        for text in pages_made
+        for found in re.findall(r'<(?:link|script|img)[^>]+(?:href|src)="?(https?://[^"\s>]+)', text)
+    }
+    assert fetched == set()
+
+
+def test_a_link_that_leads_nowhere_breaks_the_build(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text("# x\n\nx [away](nowhere.md)\n", "utf-8")
+    with pytest.raises(SiteNotBuilt, match="page does not exist"):
+        build(tmp_path / "site", docs)
