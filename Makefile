@@ -53,5 +53,5 @@ lock: setup ## Resolve requirements.lock anew, and what of it an image runs
 	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock -o requirements-run.lock pyproject.toml
 
-clean: ## Remove what `run` leaves: its Redis, its sandbox, its outputs
-	rm -rf .stagecrew stagecrew-output
+clean: ## Remove what `run` leaves (its Redis, its sandbox, its outputs) and the documents' site
+	rm -rf .stagecrew stagecrew-output docs-site

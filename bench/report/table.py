@@ -8,8 +8,6 @@ from typing import Final
 from bench.figures import OURS, Figure, Report
 
 NONE: Final = "–"
-_OPENING: Final = """What stagecrew does beside its peers, on one machine. This file and its drawing are written by the run that
-measured them:"""
 
 
 def document(report: Report, titles: Mapping[str, str], method: str) -> str:
@@ -17,7 +15,7 @@ def document(report: Report, titles: Mapping[str, str], method: str) -> str:
     notes = [note for found in report.findings for note in found.notes]
     parts = [
         "# Benchmarks",
-        _OPENING,
+        "What stagecrew does beside its peers, on one machine; written by the run that measured it:",
         f"<!-- not run: it measures for a quarter of an hour -->\n```sh\n{report.command}\n```",
         report.machine,
         "![Slots in use over time, and what a dispatched photo costs by backlog](benchmarks.svg)",

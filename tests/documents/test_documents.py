@@ -21,6 +21,7 @@ from handbook.site import SiteNotBuilt, build
 from tests.documents.blocks import DOCUMENTS, Block, anchors, blocks, links
 from tests.schemas import hold
 from worker.cli import document as cli_document
+from worker.cli.finding import Check
 from worker.intake.record import ListingRecord, PhotoRecord
 from worker.katalo.signature import sign
 
@@ -54,6 +55,22 @@ def test_a_link_to_a_heading_that_is_not_there_is_noticed(tmp_path: Path) -> Non
     )
     assert links(page) == ["#stagecrew-run-twice", "#nowhere"]
     assert anchors(page) == {"stagecrew-run-twice", "a-b", "a-b-1"}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_lists_are_written_so_that_every_reader_shows_them_alike(document: Path) -> None:
+    """The site's Markdown wants an empty line before a list, and four blanks before what belongs to an item."""
+    lines = re.sub(r"<!--.*?-->", "", document.read_text("utf-8"), flags=re.DOTALL).splitlines()
+    item, fence, trouble = re.compile(r"(?:[*-]|\d+\.) \S"), False, []
+    for number, (before, line) in enumerate(zip(["", *lines], lines, strict=False), 1):
+        opens = line.lstrip().startswith("```")
+        if opens and (len(line) - len(line.lstrip())) % 4:
+            trouble.append(f"{number}: {line}")
+        inside = fence or before.startswith(("    ", "  ")) or not before.strip() or item.match(before)
+        if not opens and not inside and item.match(line):
+            trouble.append(f"{number}: {line}")
+        fence ^= opens
+    assert trouble == []
 
 
 def test_every_block_says_its_language() -> None:
@@ -170,3 +187,8 @@ def test_a_link_that_leads_nowhere_breaks_the_build(tmp_path: Path) -> None:
     (docs / "index.md").write_text("# x\n\nx [away](nowhere.md)\n", "utf-8")
     with pytest.raises(SiteNotBuilt, match="page does not exist"):
         build(tmp_path / "site", docs)
+
+
+def test_every_check_of_the_doctor_is_explained() -> None:
+    text = (DOCS / "doctor.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [check.value for check in Check]
