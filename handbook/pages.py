@@ -36,6 +36,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 BEGIN: Final = "<!-- made of the pages by `make docs` -->"
 END: Final = "<!-- end -->"
+_COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TITLE: Final = re.compile(r"^# (.+)$", re.MULTILINE)
 
 
@@ -54,7 +55,7 @@ class UnreadablePage(ValueError):  # noqa: N818 - it names what was found
 
 def page_of(path: Path) -> Page:
     """Return what a page says of itself. Raises UnreadablePage."""
-    text = path.read_text(encoding="utf-8")
+    text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
     title = _TITLE.search(text)
     after = text[title.end() :].lstrip("\n") if title else ""
     paragraph = re.split(r"\n\s*\n", after, maxsplit=1)[0]

@@ -1,10 +1,11 @@
 """The documents as tests read them: their code blocks, what is said of each in a comment before it, links, anchors.
 
-A comment right before a block, which no reader sees, tells what a test does with it:
+A page whose `sh` blocks are run says so in a comment of its own line, `<!-- sh: run -->`; nothing is run of a page that
+does not. A comment right before a block, which no reader sees either, tells more:
 
 | comment | the block |
 |---|---|
-| `<!-- not run: REASON -->` | is not run; every other `sh` block is |
+| `<!-- not run: REASON -->` | is not run; every other `sh` block of such a page is |
 | `<!-- runs beside, until: TEXT -->` | is a process that goes on; what follows waits until it has printed the text |
 | `<!-- ends with: CODE -->` | ends with this exit code instead of 0 |
 | `<!-- before: COMMANDS -->` | is run after these commands, which make what it needs |
@@ -18,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-_COMMENT = re.compile(r"<!-- (not run|runs beside, until|ends with|before):\s(.*?)\s-->\s*\Z", re.DOTALL)
+_RUN_MARK = re.compile(r"^<!-- sh: run -->$", re.MULTILINE)
+_COMMENT = re.compile(r"<!-- (not run|runs beside, until|ends with|before):\s((?:(?!-->).)*?)\s-->\s*\Z", re.DOTALL)
 _FENCE = re.compile(r"^( *)(`{3,})([\w+-]*)[^\n]*\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -33,6 +35,8 @@ class Block:
     language: str
     code: str
     said: dict[str, str] = field(default_factory=dict)
+    #: It is run as a command.
+    runs: bool = False
 
     def __str__(self) -> str:
         return f"{self.document.name}:{self.line}"
@@ -49,7 +53,8 @@ def blocks(document: Path) -> list[Block]:
             before = before[: comment.start()]
         plain = "".join(line.removeprefix(indent) for line in code.splitlines(keepends=True))
         line = text.count("\n", 0, fence.start()) + 1
-        found.append(Block(document=document, line=line, language=language, code=plain, said=said))
+        runs = language == "sh" and _RUN_MARK.search(text) is not None and "not run" not in said
+        found.append(Block(document=document, line=line, language=language, code=plain, said=said, runs=runs))
     return found
 
 
