@@ -15,8 +15,8 @@ from worker.embedded.redis_server import RunningRedis
 
 
 @pytest.fixture
-def broker(redis_server: RunningRedis, redis_url: str) -> Iterator[Any]:  # noqa: ARG001 - an empty one
-    """A connection as a worker has it; the queues are declared by their first message."""
+def broker(redis_server: RunningRedis, redis_url: str) -> Iterator[Any]:
+    """A connection to an empty broker, as a worker has it; the queues are declared by their first message."""
     with Connection(redis_server.broker_url) as connection:
         connection.default_channel.QoS = StepsInMemory
         yield connection
