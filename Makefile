@@ -53,12 +53,8 @@ fuzz: setup ## Throw many more odd records, settings, requests and API answers a
 audit: setup ## Look for known vulnerabilities of what an image installs; needs an advisory database, so the internet
 	@$(UV) tool run 'pip-audit==2.10.1' --strict --progress-spinner off --disable-pip --require-hashes -r requirements-run.lock
 
-docs: setup ## Write the documents that are generated
-	@$(BIN)/python -m config.document
-	@$(BIN)/python -m worker.sinks.document
-	@$(BIN)/python -m worker.metrics.document
-	@$(BIN)/python -m worker.metrics.dashboard
-	@$(BIN)/python -m worker.logbook.document
+docs: setup ## Write the documents that are generated, check them, and build their site
+	@$(BIN)/python -m handbook
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 
@@ -66,5 +62,5 @@ lock: setup ## Resolve requirements.lock anew, and what of it an image runs
 	@$(COMPILE) --extra dev --extra otel -o requirements.lock pyproject.toml
 	@$(COMPILE) --constraints requirements.lock -o requirements-run.lock pyproject.toml
 
-clean: ## Remove what `run` leaves: its Redis, its sandbox, its outputs
-	rm -rf .stagecrew stagecrew-output
+clean: ## Remove what `run` leaves (its Redis, its sandbox, its outputs) and the documents' site
+	rm -rf .stagecrew stagecrew-output docs-site

@@ -201,7 +201,8 @@ def destinations_of(settings: Settings) -> Destinations:
     )
 
 
-def _webhook_url(settings: Settings) -> str | None:
+def webhook_url_of(settings: Settings) -> str | None:
+    """Return where the API sends the webhooks of the settings' account; None: nobody asks for any."""
     if settings.webhook_public_url is None:
         return None
     account = settings.origin.account
@@ -311,7 +312,7 @@ async def open_services(
             outputs=outputs,
             rules=Rules(max_attempts=settings.max_attempts, speed=settings.speed),
             source_mode=settings.source_mode,
-            webhook_url=_webhook_url(settings),
+            webhook_url=webhook_url_of(settings),
             ingest_deadline_ms=int(settings.ingest_deadline_s * 1000),
             job_deadline_ms=int(settings.job_deadline_s * 1000),
             keyring=Keyring(katalo, live, settings.origin.account) if live is not None else None,

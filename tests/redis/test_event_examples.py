@@ -80,7 +80,7 @@ def the_events(tell: Tell) -> list[dict[str, Any]]:
             elif photo.photo_id == "attic":
                 await account.settle(photo, Stage.CANCELLED, event=photo_cancelled(photo, paid=False))
             else:
-                event = photo_failed(photo, "bad_source", "photos/kitchen.jpg: it is HTML, not a picture")
+                event = photo_failed(photo, "source_unusable", "photos/kitchen.jpg: it is HTML, not a picture")
                 await account.settle(photo, Stage.FAILED, Ending.FAIL, event=event)
         await account.parking.park("the API refuses the key (401); set KATALO_API_KEY to one that is valid")
         for _ in range(2):

@@ -237,7 +237,7 @@ def test_faults_can_be_switched_on_while_it_runs(caller: Caller) -> None:
 
 @pytest.mark.parametrize("name", sorted(READINGS))
 def test_every_reading_leads_to_a_picture(name: str) -> None:
-    config = SandboxConfig(speed=2000, limits_off=True, readings=READINGS[name])
+    config = SandboxConfig(speed=2000, limits_off=True, url_life_s=1e6, readings=READINGS[name])
     with running_sandbox(config) as sandbox, httpx.Client(base_url=sandbox.base_url) as http:
         http.headers["Authorization"] = f"Bearer {sandbox.api_key}"
         caller = Caller(sandbox, http)

@@ -9,18 +9,19 @@ import asyncio
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from worker import __version__
+from worker.cli.finding import Check, Finding, bad, note, ok
 from worker.cli.terminal import count, duration
 from worker.core.photo import HELD, Stage
 from worker.logs import mask
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from worker.katalo.accounting import UsageSummary
     from worker.ledger.snapshot import Snapshot
 
 #: A larger difference to Redis's clock is worth a word; nothing depends on it, but logs are hard to read then.
@@ -33,49 +34,12 @@ LEAST_PYTHON: Final = (3, 11)
 ANSWER_S: Final = 10
 
 
-class Mark(StrEnum):
-    """How a part is: works; works, but; does not."""
-
-    OK = "ok"
-    NOTE = "note"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One part's answer; `remedy` says what to do unless it is well."""
-
-    part: str
-    mark: Mark
-    text: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        """Return one line."""
-        return f"{self.mark:<4} {self.part}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
-
-
-def ok(part: str, text: str) -> Finding:
-    """Return that a part works."""
-    return Finding(part=part, mark=Mark.OK, text=text)
-
-
-def note(part: str, text: str, remedy: str = "") -> Finding:
-    """Return that a part works, but."""
-    return Finding(part=part, mark=Mark.NOTE, text=text, remedy=remedy)
-
-
-def bad(part: str, text: str, remedy: str) -> Finding:
-    """Return that a part does not work."""
-    return Finding(part=part, mark=Mark.BAD, text=text, remedy=remedy)
-
-
 def python() -> Finding:
     """Check the interpreter."""
     text = f"{platform.python_version()}, stagecrew {__version__}"
     if sys.version_info[:2] < LEAST_PYTHON:
-        return bad("python", text, "use Python 3.11 or newer")
-    return ok("python", text)
+        return bad(Check.PYTHON, text, "use Python 3.11 or newer")
+    return ok(Check.PYTHON, text)
 
 
 def redis(info: Mapping[str, Any], skew_s: float) -> list[Finding]:
@@ -85,59 +49,66 @@ def redis(info: Mapping[str, Any], skew_s: float) -> list[Finding]:
     name = f"{'Valkey' if valkey else 'Redis'} {version}"
     major = int(version.partition(".")[0])
     found = [
-        ok("redis", f"{name} answers")
+        ok(Check.REDIS, f"{name} answers")
         if major >= LEAST_REDIS
-        else bad("redis", f"{name} is too old", f"{LEAST_REDIS} or newer is needed")
+        else bad(Check.REDIS, f"{name} is too old", f"{LEAST_REDIS} or newer is needed")
     ]
-    if str(info.get("aof_enabled", "0")) == "1":
-        found.append(ok("redis persistence", "the append-only file is on"))
+    written = str(info.get("aof_last_write_status", "ok"))
+    if str(info.get("aof_enabled", "0")) == "1" and written != "ok":
+        text = f"the append-only file can't be written ({written})"
+        found.append(bad(Check.PERSISTENCE, text, "is the disk full? see Redis's log"))
+    elif str(info.get("aof_enabled", "0")) == "1":
+        found.append(ok(Check.PERSISTENCE, "the append-only file is on"))
     else:
-        found.append(note("redis persistence", "no append-only file: a crash loses the ledger", "set appendonly yes"))
+        found.append(note(Check.PERSISTENCE, "no append-only file: a crash loses the ledger", "set appendonly yes"))
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy == "noeviction":
-        found.append(ok("redis eviction", policy))
+        found.append(ok(Check.EVICTION, policy))
     else:
-        found.append(bad("redis eviction", f"{policy} may throw photos away", "set maxmemory-policy noeviction"))
+        found.append(bad(Check.EVICTION, f"{policy} may throw photos away", "set maxmemory-policy noeviction"))
     if abs(skew_s) > SKEW_S:
         text = f"Redis's is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
-        found.append(note("clock", text, "run NTP on both; the ledger goes by Redis's"))
+        found.append(note(Check.CLOCK, text, "run NTP on both; the ledger goes by Redis's"))
     else:
-        found.append(ok("clock", "agrees with Redis's"))
+        found.append(ok(Check.CLOCK, "agrees with Redis's"))
     return found
 
 
 def fleet(snapshot: Snapshot) -> list[Finding]:
     """Check workers, leader, pauses and photos that wait for a person."""
     found = []
-    versions = sorted({worker.version for worker in snapshot.workers})
+    versions = Counter(worker.version for worker in snapshot.workers)
     at_work = sum(n for stage, n in snapshot.stages.items() if stage not in _RESTING)
     if not snapshot.workers:
         text = f"none is alive, and {count(at_work, 'photo')} wait" if at_work else "none is alive"
-        found.append((bad if at_work else note)("workers", text, "start one with `stagecrew worker`"))
-    elif versions != [__version__]:
-        text = f"{len(snapshot.workers)} alive, of release {', '.join(versions)}; this is {__version__}"
-        found.append(note("workers", text, "end the old ones when the new ones run"))
+        found.append((bad if at_work else note)(Check.WORKERS, text, "start one with `stagecrew worker`"))
+    elif len(versions) > 1:
+        mixed = ", ".join(f"{number} of {version}" for version, number in sorted(versions.items()))
+        found.append(note(Check.WORKERS, f"releases are mixed: {mixed}", "end the old ones when the new ones run"))
+    elif __version__ not in versions:
+        text = f"{len(snapshot.workers)} alive, of release {next(iter(versions))}; this command is of {__version__}"
+        found.append(note(Check.WORKERS, text, "use one release everywhere"))
     else:
-        found.append(ok("workers", f"{len(snapshot.workers)} alive"))
+        found.append(ok(Check.WORKERS, f"{len(snapshot.workers)} alive"))
     if snapshot.workers:
         found.append(
-            ok("leader", snapshot.leader)
+            ok(Check.LEADER, snapshot.leader)
             if snapshot.leader
-            else note("leader", "nobody leads just now", "one takes over within seconds; look again")
+            else note(Check.LEADER, "nobody leads just now", "one takes over within seconds; look again")
         )
     if snapshot.paused_reason:
         remedy = "nothing is sent until that is set right; it goes on by itself then"
-        found.append(bad("account", f"paused: {snapshot.paused_reason}", remedy))
+        found.append(bad(Check.ACCOUNT, f"paused: {snapshot.paused_reason}", remedy))
     found += [
-        note("spend", view.describe(), "it goes on by itself; STAGECREW_CAPS__ settings raise it")
+        note(Check.SPEND, view.describe(), "it goes on by itself; STAGECREW_CAPS__ settings raise it")
         for view in snapshot.capped
     ]
-    found += [note("pause", str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
+    found += [note(Check.PAUSE, str(pause), "`stagecrew resume` ends it") for pause in snapshot.pauses]
     for stage in (Stage.FAILED, *sorted(HELD)):
         if number := snapshot.stages.get(stage, 0):
             remedy = f"`stagecrew failed --stage {stage}` says why"
             found.append(
-                (bad if stage is Stage.UNCERTAIN else note)("photos", f"{count(number, 'photo')} {stage}", remedy)
+                (bad if stage is Stage.UNCERTAIN else note)(Check.PHOTOS, f"{count(number, 'photo')} {stage}", remedy)
             )
     return found
 
@@ -146,32 +117,30 @@ def outboxes(snapshot: Snapshot) -> list[Finding]:
     """Check what waits for sinks: sinks that are down, dead letters, sinks that are gone from the settings."""
     found = []
     for sink in snapshot.sinks:
-        part, waiting = f"sink {sink.name}", count(sink.waiting, "message")
+        name, waiting = sink.name, count(sink.waiting, "message")
         if not sink.configured:
             if sink.waiting or sink.dead:
                 drop = f"`stagecrew failed --sink {sink.name} --forget` drops them"
                 remedy = f"put it back into STAGECREW_COMPLETIONS_URL; {drop}"
-                found.append(bad(part, f"{waiting} wait, and it is not in the settings", remedy))
+                text = f"{waiting} wait, and it is not in the settings"
+                found.append(bad(Check.SINK, text, remedy, subject=name))
             continue
         if sink.times_down:
-            found.append(
-                bad(
-                    part,
-                    f"down, {waiting} wait: {sink.reason}",
-                    "it is tried again within a minute, or when it asked for",
-                )
+            text, remedy = (
+                f"down, {waiting} wait: {sink.reason}",
+                "it is tried again within a minute, or when it asked for",
             )
+            found.append(bad(Check.SINK, text, remedy, subject=name))
         elif sink.failing:
             text = f"{count(sink.failing, 'listing')} waiting to be tried again: {sink.reason}"
-            found.append(note(part, text, "see the receiver's log"))
+            found.append(note(Check.SINK, text, "see the receiver's log", subject=name))
         elif sink.oldest_ms > LATE_MS:
-            found.append(
-                bad(part, f"{waiting} wait, the oldest for {duration(sink.oldest_ms / 1000)}", "start workers")
-            )
+            text = f"{waiting} wait, the oldest for {duration(sink.oldest_ms / 1000)}"
+            found.append(bad(Check.SINK, text, "start workers", subject=name))
         if sink.dead:
             again = f"`stagecrew replay --sink {sink.name}` sends them again"
             remedy = f"`stagecrew failed --sink {sink.name}` says why, {again}"
-            found.append(bad(part, count(sink.dead, "dead letter"), remedy))
+            found.append(bad(Check.SINK, count(sink.dead, "dead letter"), remedy, subject=name))
     return found
 
 
@@ -184,14 +153,15 @@ async def sinks(settings: Settings) -> list[Finding]:
     async with open_sinks(settings) as opened:
         for sink in opened:
             outcome = await sink.check()
-            part = f"sink {sink.name}"
             match outcome.word:
                 case Word.DELIVERED:
-                    found.append(ok(part, "can be reached"))
+                    found.append(ok(Check.SINK, "can be reached", subject=sink.name))
                 case Word.RETRY:
-                    found.append(note(part, f"may not be looked at: {outcome.reason}"))
+                    text = f"may not be looked at: {outcome.reason}"
+                    found.append(note(Check.SINK, text, "it shows when messages come", subject=sink.name))
                 case _:
-                    found.append(bad(part, outcome.reason, "see STAGECREW_COMPLETIONS_URL in docs/events.md"))
+                    remedy = "see STAGECREW_COMPLETIONS_URL in docs/events.md"
+                    found.append(bad(Check.SINK, outcome.reason, remedy, subject=sink.name))
     return found
 
 
@@ -208,8 +178,8 @@ def broker(settings: Settings) -> Finding:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=ANSWER_S)
     except Exception as error:  # noqa: BLE001 - each broker's client raises kinds of its own
         text = f"it can't be reached ({type(error).__name__})"
-        return bad("broker", text, "check STAGECREW_BROKER_URL and the server")
-    return ok("broker", "takes connections")
+        return bad(Check.BROKER, text, "check STAGECREW_BROKER_URL and the server")
+    return ok(Check.BROKER, "takes connections")
 
 
 async def storage(settings: Settings) -> Finding:
@@ -222,10 +192,10 @@ async def storage(settings: Settings) -> Finding:
         async with asyncio.timeout(ANSWER_S):
             await store.probe()
     except StoreError as error:
-        return bad("storage", mask(str(error)), "see STAGECREW_STORAGE_URL")
+        return bad(Check.STORAGE, mask(str(error)), "see STAGECREW_STORAGE_URL")
     except TimeoutError:
-        return bad("storage", f"no answer within {ANSWER_S} s", "check STAGECREW_STORAGE_URL and the network")
-    return ok("storage", f"{store.describe()}: wrote, read and deleted an object")
+        return bad(Check.STORAGE, f"no answer within {ANSWER_S} s", "check STAGECREW_STORAGE_URL and the network")
+    return ok(Check.STORAGE, f"{store.describe()}: wrote, read and deleted an object")
 
 
 async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a trouble
@@ -234,36 +204,35 @@ async def api(settings: Settings) -> Finding:  # noqa: PLR0911 - one answer a tr
     from worker.katalo.errors import Forbidden, KataloError, Unauthorized  # noqa: PLC0415
 
     if settings.katalo_api_key is None:
-        return note("katalo api", "no key: sandbox", "set KATALO_API_KEY to stage for real")
+        return note(Check.API, "no key: sandbox", "set KATALO_API_KEY to stage for real")
     key = settings.katalo_api_key.get_secret_value()
     if (wait_s := await _usage_wait_s(settings)) > 0:
-        return note("katalo api", f"not asked: the budget of usage reads gives none for {wait_s:.0f} s", "ask again")
+        return note(Check.API, f"not asked: the budget of usage reads gives none for {wait_s:.0f} s", "ask again")
     async with KataloClient(base_url=settings.katalo_base_url, api_key=key) as client:
         try:
             async with asyncio.timeout(ANSWER_S):
                 usage = await client.usage()
         except (Unauthorized, Forbidden) as error:
-            return bad("katalo api", mask(str(error)), "see the organisation's API access in the Katalo dashboard")
+            return bad(Check.API, mask(str(error)), "see the organisation's API access in the Katalo dashboard")
         except KataloError as error:
-            return bad("katalo api", mask(str(error)), "check KATALO_BASE_URL and the network")
+            return bad(Check.API, mask(str(error)), "while it lasts, photos wait and nothing is lost")
         except TimeoutError:
-            return bad("katalo api", f"no answer within {ANSWER_S} s", "check KATALO_BASE_URL and the network")
+            return bad(Check.API, f"no answer within {ANSWER_S} s", "check KATALO_BASE_URL and the network")
     if usage.enabled is False:
-        return bad("katalo api", "the organisation may not use the API", "see its billing at Katalo")
-    return ok("katalo api", f"{settings.katalo_base_url} accepts the key")
+        return bad(Check.API, "the organisation may not use the API", "see its billing at Katalo")
+    return ok(Check.API, f"{settings.katalo_base_url} accepts the key{_said(usage)}")
 
 
-def webhooks(public_url: str | None, *, has_secret: bool) -> list[Finding]:
-    """Check that the address of webhooks and their secret go together; nothing is said where there is neither."""
-    if public_url is not None and not has_secret:
-        text = f"asked for at {mask(public_url)}, and no secret is set here"
-        return [note("webhooks", text, "set KATALO_WEBHOOK_SECRET where `stagecrew gateway` runs")]
-    if public_url is not None:
-        return [ok("webhooks", f"asked for at {mask(public_url)}")]
-    if has_secret:
-        text = "a secret is set, but no job asks for them"
-        return [note("webhooks", text, "set STAGECREW_WEBHOOK_PUBLIC_URL, see docs/webhooks.md")]
-    return []
+def _said(usage: UsageSummary) -> str:
+    """Return what the usage summary says of the plan, as far as it says anything."""
+    from worker.ledger.usage import remaining  # noqa: PLC0415 - as above
+
+    said = [f"{name} {number:,}" for name in ("included", "consumed") if (number := usage.usage.get(name)) is not None]
+    if (left := remaining(usage)) is not None:
+        said.append(f"remaining {left:,}")
+    if usage.period_end:
+        said.append(f"until {usage.period_end[:10]}")
+    return f": {', '.join(said)}" if said else ""
 
 
 async def _usage_wait_s(settings: Settings) -> float:
@@ -300,7 +269,7 @@ async def redis_of(settings: Settings) -> list[Finding]:
         return redis(info, seconds + micros / 1_000_000 - time.time())
     except (RedisError, OSError) as error:
         where = mask(settings.redis_url_text)
-        return [bad("redis", f"{where}: {mask(str(error))}", "start it, or set STAGECREW_REDIS_URL")]
+        return [bad(Check.REDIS, f"{where}: {mask(str(error))}", "start it, or set STAGECREW_REDIS_URL")]
     finally:
         await client.aclose()
 

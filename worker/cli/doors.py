@@ -21,7 +21,7 @@ from worker.cli.terminal import stop
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.cli.checks import Finding
+    from worker.cli.finding import Finding
     from worker.core.photo import NewListing, Stage
     from worker.flow.outlook import Prospect
     from worker.ledger.outbox import DeadLetter
@@ -103,6 +103,12 @@ async def _check_redis(settings: Settings) -> list[Finding]:
     return await redis_of(settings)
 
 
+async def _check_stuck(settings: Settings) -> list[Finding]:
+    from worker.cli.lateness_check import stuck  # noqa: PLC0415 - as above
+
+    return await stuck(settings)
+
+
 def _load_settings() -> Settings:
     from config.settings import load_settings  # noqa: PLC0415 - as above
 
@@ -117,6 +123,7 @@ class Doors:
     open_ledger: Callable[[Settings], AbstractAsyncContextManager[AccountPort]] = _open_ledger
     open_services: Callable[[Settings], AbstractAsyncContextManager[Services]] = _open_services
     check_redis: Callable[[Settings], Awaitable[list[Finding]]] = _check_redis
+    check_stuck: Callable[[Settings], Awaitable[list[Finding]]] = _check_stuck
 
 
 def doors_of(context: typer.Context) -> Doors:

@@ -104,7 +104,7 @@ class Dispatcher:
                 logger.warning("nothing dispatched", extra={"reason": type(error).__name__})
                 await self._draining_within(TROUBLE_S)
         # A look that was under way may have taken the lead again after the first goodbye.
-        await self._beat(0)
+        await self._tell(0)
 
     async def _send(self, orders: Orders) -> None:
         if not orders.photos:

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from config.accounts import DEFAULT
-from worker.katalo.callback import ROUTE
+from worker.katalo.callback import PROBE, ROUTE
 from worker.katalo.notice import UnreadableNotice, notice_of
 from worker.katalo.signature import verify
 from worker.ledger.inbox import Outcome
@@ -76,7 +76,7 @@ class Webhooks:
             logger.exception("webhook not taken in")
         return _refusal(503, "it could not be stored now; send it again", _AGAIN)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response:  # noqa: PLR0911 - one answer a row of the table above
         named = request.path_params.get("account", DEFAULT)
         try:
             async with asyncio.timeout(self._body_s):
@@ -100,6 +100,11 @@ class Webhooks:
             await self._count(account, Outcome.UNREADABLE)
             logger.warning("signed webhook can't be read", extra={"account": account, "reason": str(error)})
             return _refusal(400, f"the body is not a webhook: {error}")
+        if notice.event_type == PROBE:
+            # That one could be stored is all it asks: it is no news of a job, and does not say that webhooks come.
+            async with asyncio.timeout(STORE_S), self._storing:
+                await self._gateway.accounts[account].inbox.count(Outcome.PROBE)
+            return JSONResponse({"outcome": Outcome.PROBE.value, "account": account})
         async with asyncio.timeout(STORE_S), self._storing:
             outcome = await self._gateway.accounts[account].inbox.take(notice)
         logger.debug("webhook", extra={"account": account, "job": notice.job_id, "outcome": outcome.value})

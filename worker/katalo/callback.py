@@ -7,6 +7,8 @@ from urllib.parse import quote, urlsplit
 
 #: The gateway's own route; another path of the public address is a proxy's business.
 ROUTE: Final = "/webhooks/katalo"
+#: `event_type` of a signed message that asks only whether webhooks arrive; the gateway notes it and nothing else.
+PROBE: Final = "stagecrew.probe.v1"
 
 
 def callback_url(public_url: str, account: str | None = None) -> str:

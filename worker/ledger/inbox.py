@@ -35,6 +35,7 @@ class Outcome(StrEnum):
     IGNORED = "ignored"  #: it names no job
     REFUSED = "refused"  #: no secret signed it
     UNREADABLE = "unreadable"  #: signed, but no JSON object
+    PROBE = "probe"  #: `stagecrew doctor` asked whether webhooks arrive
     TOO_LARGE = "too_large"  #: larger than a webhook can be
 
 
@@ -84,7 +85,7 @@ class Inbox:
         return Outcome(await self._scripts.call(_PACKAGE, "notice", args))
 
     async def count(self, outcome: Outcome) -> None:
-        """Count a webhook that was turned away."""
+        """Count a webhook that was turned away, or that only asks."""
         await self._redis.hincrby(f"{self._scripts.root}webhooks", outcome.value, 1)
 
     async def silent(self) -> bool:

@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import io
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any
 
-from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,24 +20,15 @@ from starlette.types import Receive, Scope, Send
 from worker.sandbox import billing, shapes
 from worker.sandbox.books import Asset, Books, Job, Key, state_of
 from worker.sandbox.config import SandboxConfig
+from worker.sandbox.fates import Fate, Rule, fate_of, rules_of
 from worker.sandbox.own_routes import own_routes
 from worker.sandbox.pictures import staged, tiny
 from worker.sandbox.rules import refusal
+from worker.sandbox.shapes import Refusal
+from worker.sandbox.sources import object_of, source_of
 from worker.sandbox.webhooks import Webhooks
 
 Handler = Callable[["Sandbox", Request], Awaitable[Response]]
-_FILE_FIELD: Final = b'name="file"'
-
-
-class Refusal(Exception):  # noqa: N818 - it is an answer
-    """An answer other than success."""
-
-    def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
-        """`code` of the contract's table; `wait_s` in seconds of the API's time."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.wait_s = wait_s
 
 
 class Broken(Response):
@@ -60,14 +49,31 @@ class Broken(Response):
 class Sandbox:
     """One simulated API."""
 
-    def __init__(self, config: SandboxConfig) -> None:
-        """Open the books."""
-        self.config = config
+    def __init__(self, config: SandboxConfig, *, loopback: bool = True) -> None:
+        """Open the books; `loopback`: only this machine is served. Raises BadChange for fates that are none."""
+        self.loopback = loopback
+        self._at_start = self.config = config
         self.faults = config.faults
         self.books = Books(config)
         self.calls: Counter[str] = Counter()
         self.pictures: dict[str, bytes] = {}
         self.webhooks = Webhooks(self)
+        self.rules: tuple[Rule, ...] = rules_of(list(config.fates))
+
+    def change(self, **changes: Any) -> None:
+        """Go on with another config; what has begun keeps its fate."""
+        self.config = replace(self.config, **changes)
+        self.faults = self.config.faults
+        self.books.change(self.config)
+
+    def reset(self) -> None:
+        """Forget everything that came in and everything that was changed."""
+        self.config, self.faults = self._at_start, self._at_start.faults
+        self.rules = rules_of(list(self.config.fates))
+        self.calls.clear()
+        self.pictures.clear()
+        self.webhooks.forget()
+        self.books.reset(self.config)
 
     def chance(self, what: str, share: float) -> bool:
         """Say whether a fault happens now: by the seed and how often it was asked."""
@@ -156,46 +162,14 @@ async def post_source(sandbox: Sandbox, request: Request) -> Response:
     if known:
         asset = sandbox.books.assets[known.made]
     else:
-        data, failure, content_type = await _source(sandbox, request, body)
-        asset = sandbox.books.new_asset(key, payload, data, content_type, failure)
+        source = await source_of(sandbox, request, body)
+        asset = sandbox.books.new_asset(
+            key, payload, source.data, source.kind, source.failure, file_name=source.file_name
+        )
     readings = sandbox.config.readings
     if readings.asset_at_once and not asset.failure:
         asset.ready_ms = min(asset.ready_ms, sandbox.books.now_ms())
     return shapes.success(readings, shapes.ingest(sandbox.books, asset, posted=True), write=True)
-
-
-async def _source(sandbox: Sandbox, request: Request, body: bytes) -> tuple[bytes, str | None, str]:
-    content_type = request.headers.get("content-type", "")
-    if content_type.startswith("multipart/form-data"):
-        data = _file_part(content_type, body)
-        failure = await asyncio.to_thread(_unusable, data, sandbox.config.max_source_bytes)
-        return data, failure, "image"
-    fields = _object(body)
-    url = fields.get("source_url")
-    if set(fields) != {"source_url"} or not isinstance(url, str):
-        raise Refusal("bad_request", "give exactly one of source_url and file")
-    sandbox.admit("source_fetches")
-    return url.encode(), "source_url could not be fetched: the sandbox reaches no other host", "url"
-
-
-def _file_part(content_type: str, body: bytes) -> bytes:
-    boundary = content_type.partition("boundary=")[2].strip('"').encode()
-    parts = body.split(b"--" + boundary)[1:-1] if boundary else []
-    files = [part for part in parts if _FILE_FIELD in part.partition(b"\r\n\r\n")[0]]
-    if len(parts) != 1 or len(files) != 1:
-        raise Refusal("bad_request", "send one part named file, and nothing else")
-    return files[0].partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
-
-
-def _unusable(data: bytes, max_bytes: int) -> str | None:
-    if len(data) > max_bytes:
-        return f"the image is larger than {max_bytes} bytes"
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return "the file is not an image that can be decoded"
-    return None
 
 
 async def get_source(sandbox: Sandbox, request: Request) -> Response:
@@ -213,7 +187,7 @@ async def post_generation(sandbox: Sandbox, request: Request) -> Response:
     key, payload, known = await _once(sandbox, request, body)
     if known:
         return _job(sandbox, request, sandbox.books.jobs[known.made], write=True)
-    fields = _object(body)
+    fields = object_of(body)
     if reason := refusal(fields):
         raise Refusal("validation_error", reason)
     asset = sandbox.books.asset_of(str(fields.get("source_asset_id")))
@@ -228,7 +202,7 @@ async def regenerate(sandbox: Sandbox, request: Request) -> Response:
     key, payload, known = await _once(sandbox, request, body)
     if known:
         return _job(sandbox, request, sandbox.books.jobs[known.made], write=True)
-    fields = _object(body)
+    fields = object_of(body)
     parent = sandbox.books.jobs.get(request.path_params["job_id"])
     if parent is None:
         raise Refusal("not_found", "no such job")
@@ -246,12 +220,15 @@ async def regenerate(sandbox: Sandbox, request: Request) -> Response:
 async def _start(
     sandbox: Sandbox, request: Request, key: str, payload: str, asset: Asset, fields: dict[str, Any], parent: str | None
 ) -> Response:
+    fate = fate_of(sandbox.rules, fields, asset.file_name)
+    if fate is Fate.REFUSED:
+        raise Refusal("validation_error", "refused, as this sandbox was told to do with photos of this name")
     sandbox.admit_job()
     spent = billing.consumed_jobs(sandbox.books) + sandbox.books.in_flight()
     if sandbox.faults.allowance_stops and spent >= sandbox.config.included:
         raise Refusal("allowance_exhausted", "the included allowance of this period is used up")
-    job = sandbox.books.new_job(key, payload, asset, fields, parent)
-    if job.webhook_url and sandbox.chance("webhooks_early", sandbox.faults.webhooks_early):
+    job = sandbox.books.new_job(key, payload, asset, fields, parent, fate=fate)
+    if job.webhook_url and fate is None and sandbox.chance("webhooks_early", sandbox.faults.webhooks_early):
         sandbox.books.end_now(job)
         await sandbox.webhooks.deliver_now(job, _base(request))
     else:
@@ -320,19 +297,9 @@ def _base(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise Refusal("bad_request", "the body is not a JSON object")
-    return found
-
-
-def create_app(config: SandboxConfig) -> Starlette:
-    """Return the simulator as an ASGI app."""
-    sandbox = Sandbox(config)
+def create_app(config: SandboxConfig, *, loopback: bool = True) -> Starlette:
+    """Return the simulator as an ASGI app; `loopback`: it is served to this machine only."""
+    sandbox = Sandbox(config, loopback=loopback)
     v1 = "/api/v1"
 
     @contextlib.asynccontextmanager

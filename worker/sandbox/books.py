@@ -17,9 +17,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from worker.sandbox.config import SandboxConfig
+from worker.sandbox.fates import Fate
 
 WINDOW_MS: Final = 60_000
 KEYS_LIVE_MS: Final = 24 * 3_600_000
+#: How long a job runs that never ends.
+NEVER_MS: Final = 100 * 365 * 86_400_000.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class Asset:
     ready_ms: int
     failure: str | None
     content_type: str
+    #: What the uploaded file was called; empty: it had no name, or came by its address.
+    file_name: str = ""
     #: When an answer first said that it was over.
     seen_ms: int | None = None
 
@@ -114,6 +119,28 @@ class Books:
         self._origin_api_ms += ms
         self._keep_clock()
 
+    def change(self, config: SandboxConfig) -> None:
+        """Go on with another config; the clock goes on from where it is, at the new speed."""
+        now_ms = self.now_ms()
+        self._origin_wall_ms, self._origin_api_ms = time.time() * 1000, float(now_ms)
+        self.config = config
+        self._keep_clock()
+
+    def reset(self, config: SandboxConfig) -> None:
+        """Forget everything and begin anew with `config`; the clock is the wall's again."""
+        self._db.execute("DELETE FROM kept")
+        self._db.execute("DELETE FROM content")
+        for known in (self.assets, self._by_asset, self.jobs, self.keys, self._windows):
+            known.clear()
+        self.tally = Tally()
+        self.config = config
+        self._load()
+
+    def used(self, route: str) -> int:
+        """Return how many calls of a route's window are taken now."""
+        after_ms = self.now_ms() - WINDOW_MS
+        return sum(at_ms > after_ms for at_ms in self._windows.get(route, ()))
+
     def _load(self) -> None:
         wall_ms = time.time() * 1000
         found = self._db.execute("SELECT value FROM kept WHERE kind='clock'").fetchone()
@@ -167,7 +194,9 @@ class Books:
         found = self.keys.get(key)
         return found if found and self.now_ms() - found.used_ms < KEYS_LIVE_MS else None
 
-    def new_asset(self, key: str, payload: str, data: bytes, content_type: str, failure: str | None) -> Asset:
+    def new_asset(
+        self, key: str, payload: str, data: bytes, content_type: str, failure: str | None, *, file_name: str = ""
+    ) -> Asset:
         """Take a source in."""
         sha256 = hashlib.sha256(data).hexdigest()
         dice = self.dice("ingest", sha256, key)
@@ -182,6 +211,7 @@ class Books:
             ready_ms=int(now + takes_ms),
             failure=failure,
             content_type=content_type,
+            file_name=file_name,
         )
         if failure is None:
             self._db.execute("INSERT OR IGNORE INTO content VALUES (?, ?)", (sha256, data))
@@ -191,14 +221,27 @@ class Books:
         self._use(key, payload, asset.ingest_id)
         return asset
 
-    def new_job(self, key: str, payload: str, asset: Asset, body: Mapping[str, Any], parent: str | None = None) -> Job:
-        """Start a job."""
+    def new_job(
+        self,
+        key: str,
+        payload: str,
+        asset: Asset,
+        body: Mapping[str, Any],
+        parent: str | None = None,
+        *,
+        fate: Fate | None = None,
+    ) -> Job:
+        """Start a job; `fate`: what somebody chose for it."""
         names = ("workflow", "capture_type", "mode", "room_types", "style_preset", "include_alternates")
         settings = {name: body[name] for name in names if name in body}
         dice = self.dice("job", asset.sha256, json.dumps(settings, sort_keys=True), key)
         now = self.now_ms()
         cached = self.config.cache_hits and parent is None and self._made_before(asset.sha256, settings, now)
         runs_ms = 0.0 if cached else dice.uniform(self.config.job_min_s, self.config.job_max_s) * 1000
+        fails = not cached and dice.random() < self.config.faults.failed_jobs
+        if fate is not None:
+            fails = fate is Fate.FAILS
+            runs_ms = {Fate.AT_ONCE: 0.0, Fate.NEVER_ENDS: NEVER_MS}.get(fate, runs_ms)
         job = Job(
             job_id=f"gen_{_id(self.config.seed, 'j', len(self.jobs) + 1)}",
             asset_id=asset.asset_id,
@@ -210,7 +253,7 @@ class Books:
             key=key,
             created_ms=now,
             ends_ms=int(now + runs_ms),
-            fails=not cached and dice.random() < self.config.faults.failed_jobs,
+            fails=fails,
             alternate=bool(settings.get("include_alternates")) and dice.random() < 0.5,  # noqa: PLR2004
             parent=parent,
             cached=cached,

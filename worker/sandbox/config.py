@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
@@ -20,46 +20,37 @@ LIMITS: Final[Mapping[str, int]] = {
 }
 
 
+def _means(said: str, default: Any) -> Any:
+    """Return a fault's field; what it does is told by the page and by `stagecrew sandbox --list-faults`."""
+    return field(default=default, metadata={"means": said})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """Shares (0 to 1) of calls or jobs that go wrong, and switches; changeable while it runs."""
 
-    #: API calls that answer 500 and have no effect.
-    errors_500: float = 0.0
-    #: API calls that take effect and whose answer never comes.
-    lost_responses: float = 0.0
-    #: Downloads that end too early.
-    truncated_downloads: float = 0.0
-    #: Signed URLs that are expired when they are given out.
-    expired_urls: float = 0.0
-    #: Jobs that end as `failed`.
-    failed_jobs: float = 0.0
-    #: Every API call takes this long more, in ms of real time.
-    slow_ms: int = 0
-    #: Every API call answers 503.
-    api_down: bool = False
-    #: Every API call answers 401, as after the key was revoked.
-    key_revoked: bool = False
-    #: The usage summary says that the organisation may not use the API, and writes answer 403.
-    entitlement_ended: bool = False
-    #: Creates beyond the included allowance answer 402.
-    allowance_stops: bool = False
-    #: Jobs that are billed twice; cursors of the billing ledger that are not known any more.
-    double_bills: float = 0.0
-    stale_cursors: float = 0.0
-    #: The key was revoked and this one issued in its place; empty: it was not.
-    reissued_key: str = ""
-    #: Errors come as HTML instead of the envelope.
-    not_envelope: bool = False
-    #: Webhooks that are not delivered, delivered twice, delivered after those of later jobs, or minutes late.
-    webhooks_lost: float = 0.0
-    webhooks_doubled: float = 0.0
-    webhooks_out_of_order: float = 0.0
-    webhooks_slow: float = 0.0
-    #: Forged deliveries, signed with a wrong secret, before the true one.
-    webhooks_forged: float = 0.0
-    #: Jobs that end at once, and whose webhook comes before the answer of the create.
-    webhooks_early: float = 0.0
+    errors_500: float = _means("API calls that answer 500 and have no effect.", 0.0)
+    lost_responses: float = _means("API calls that take effect and whose answer never comes.", 0.0)
+    truncated_downloads: float = _means("Downloads that end too early.", 0.0)
+    expired_urls: float = _means("Signed URLs that are expired when they are given out.", 0.0)
+    failed_jobs: float = _means("Jobs that end as failed; those that have begun keep their fate.", 0.0)
+    slow_ms: int = _means("Every API call takes so many ms of real time more.", 0)
+    api_down: bool = _means("Every API call answers 503.", default=False)
+    key_revoked: bool = _means("Every API call answers 401, as after the key was revoked.", default=False)
+    entitlement_ended: bool = _means(
+        "The usage summary says that the organisation may not use the API, and writes answer 403.", default=False
+    )
+    allowance_stops: bool = _means("Creates beyond the included allowance answer 402.", default=False)
+    double_bills: float = _means("Jobs that are billed twice.", 0.0)
+    stale_cursors: float = _means("Cursors of the billing ledger that answer 404.", 0.0)
+    reissued_key: str = _means("The key was revoked and this one issued in its place; empty: it was not.", "")
+    not_envelope: bool = _means("Errors come as HTML instead of the error envelope.", default=False)
+    webhooks_lost: float = _means("Webhooks that are never sent.", 0.0)
+    webhooks_doubled: float = _means("Webhooks that are sent twice.", 0.0)
+    webhooks_out_of_order: float = _means("Webhooks that come after those of later jobs.", 0.0)
+    webhooks_slow: float = _means("Webhooks that come minutes late, by the API's clock.", 0.0)
+    webhooks_forged: float = _means("Forged webhooks, signed with a wrong secret, before the true one.", 0.0)
+    webhooks_early: float = _means("Jobs that end at once, and whose webhook comes before the create's answer.", 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +139,13 @@ class SandboxConfig:
     #: The same source with the same settings is a cached result: there at once, and free.
     cache_hits: bool = False
     max_source_bytes: int = 40_000_000
+    #: Sources given by their address are fetched, from anywhere; off, every such ingest fails.
+    fetch_sources: bool = False
     #: `drawn`: staged pictures to look at; `tiny`: a thumbnail of the source, for load.
     picture: str = "drawn"
     faults: Faults = Faults()
+    #: Fates chosen for photos by their names (`worker/sandbox/fates.py`): `{"pattern": "*kitchen*", "fate": "fails"}`.
+    fates: Sequence[Mapping[str, str]] = ()
     readings: Readings = Readings()
     #: SQLite file that keeps everything over restarts; empty: memory.
     state: str = ""

@@ -29,6 +29,17 @@ ERRORS: Final[Mapping[str, tuple[int, bool]]] = {
 _HEADERS: Final = {"Cache-Control": "no-store"}
 
 
+class Refusal(Exception):  # noqa: N818 - it is an answer
+    """An answer other than success."""
+
+    def __init__(self, code: str, message: str, wait_s: float | None = None) -> None:
+        """`code` of the contract's table; `wait_s` in seconds of the API's time."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.wait_s = wait_s
+
+
 def success(readings: Readings, value: Mapping[str, Any], *, write: bool = False) -> Response:
     """Return an answer; absent parts as the reading has them."""
     absent: dict[str, object] = {"null": None, "empty": ""}

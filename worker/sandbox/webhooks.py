@@ -48,6 +48,10 @@ class Webhooks:
         if job.webhook_url:
             heapq.heappush(self._due, (job.ends_ms, job.job_id, base, False))
 
+    def forget(self) -> None:
+        """Deliver nothing of what was expected so far; deliveries that have begun go on."""
+        self._due.clear()
+
     async def deliver_now(self, job: Job, base: str) -> None:
         """Deliver the end of `job` before anything else is said about it; later again when nobody takes it."""
         task = self._begin(job, base)

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from config.settings import Settings, load_settings
 from worker.cli import app
-from worker.cli.checks import Finding, ok
 from worker.cli.doors import Doors
+from worker.cli.finding import Check, Finding, ok
 from worker.core.forecast import Rates, Waiting
 from worker.core.identity import fingerprint, photo_key
 from worker.core.photo import ENDED, HELD, NewListing, NewPhoto, Stage
@@ -162,9 +162,17 @@ def stagecrew(ledger: FakeLedger, environ: dict[str, str]) -> Callable[..., Resu
         yield ledger
 
     async def redis_is_well(_settings: Settings) -> list[Finding]:
-        return [ok("redis", "answers")]
+        return [ok(Check.REDIS, "answers")]
 
-    doors = Doors(load_settings=lambda: load_settings(environ), open_ledger=opened, check_redis=redis_is_well)
+    async def nothing_is_late(_settings: Settings) -> list[Finding]:
+        return [ok(Check.STUCK, "no photo is late")]
+
+    doors = Doors(
+        load_settings=lambda: load_settings(environ),
+        open_ledger=opened,
+        check_redis=redis_is_well,
+        check_stuck=nothing_is_late,
+    )
 
     def run(*arguments: str, stdin: str | None = None) -> Result:
         result = CliRunner().invoke(app, list(arguments), obj=doors, input=stdin)

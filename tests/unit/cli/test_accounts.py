@@ -15,8 +15,8 @@ from config.settings import Settings, load_settings
 from tests.unit.cli.conftest import FakeLedger, budget, snapshot, view, working_worker
 from worker.cli import app
 from worker.cli.accounts import together
-from worker.cli.checks import Finding, ok
 from worker.cli.doors import Doors
+from worker.cli.finding import Check, Finding, ok
 from worker.cli.tracker import PhotoName
 from worker.core.photo import Stage
 
@@ -60,9 +60,17 @@ def command(ledgers: dict[str, FakeLedger], tmp_path: Path) -> Command:
         yield ledgers[settings.origin.account]
 
     async def redis_is_well(_settings: Settings) -> list[Finding]:
-        return [ok("redis", "answers")]
+        return [ok(Check.REDIS, "answers")]
 
-    doors = Doors(load_settings=lambda: load_settings(environ), open_ledger=opened, check_redis=redis_is_well)
+    async def nothing_is_late(_settings: Settings) -> list[Finding]:
+        return [ok(Check.STUCK, "no photo is late")]
+
+    doors = Doors(
+        load_settings=lambda: load_settings(environ),
+        open_ledger=opened,
+        check_redis=redis_is_well,
+        check_stuck=nothing_is_late,
+    )
 
     def run(*arguments: str, stdin: str | None = None) -> Result:
         result = CliRunner().invoke(app, list(arguments), obj=doors, input=stdin)
@@ -185,12 +193,13 @@ def test_together_adds_up_and_stands_still_only_when_no_busy_account_goes_on() -
 
 def test_doctor_asks_every_account(command: Command, ledgers: dict[str, FakeLedger]) -> None:
     ledgers["north"].picture = snapshot(account="north", paused_reason="the key was refused")
-    found = {finding["part"]: finding for finding in json.loads(command("doctor", "--json").stdout)}
-    assert found["north: account"]["text"] == "paused: the key was refused"
-    assert found["south: workers"]["mark"] == "ok"
-    for part in ("storage", "katalo api"):
-        assert {f"north: {part}", f"south: {part}"} <= found.keys()
-    assert "katalo api" not in found
+    findings = json.loads(command("doctor", "--json").stdout)["findings"]
+    found = {(finding["account"], finding["check"]): finding for finding in findings}
+    assert found["north", "account"]["text"] == "paused: the key was refused"
+    assert found["south", "workers"]["mark"] == "ok"
+    for check in ("storage", "katalo_api"):
+        assert {("north", check), ("south", check)} <= found.keys()
+        assert (None, check) not in found
 
 
 def test_a_photo_is_named_with_its_account_where_that_is_not_the_default_one() -> None:

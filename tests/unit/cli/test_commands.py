@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 from tests.unit.cli.conftest import budget, snapshot, view, working_worker
+from worker.cli import finding
 from worker.core.photo import Stage
 from worker.ledger.snapshot import CappedView, PauseView, Verdict
 
@@ -216,8 +218,11 @@ def test_doctor_as_json_names_every_part(stagecrew, ledger, environ, tmp_path):
     environ |= {"STAGECREW_STORAGE_URL": tmp_path.as_uri(), "STAGECREW_BROKER_URL": "memory://"}
     ledger.picture = snapshot(workers=(working_worker(),), leader="one@host")
     result = stagecrew("doctor", "--json")
-    parts = [finding["part"] for finding in json.loads(result.stdout)]
-    assert parts == ["python", "settings", "redis", "workers", "leader", "broker", "storage", "katalo api"]
+    report = json.loads(result.stdout)
+    jsonschema.validate(report, finding.schema())
+    named = [found["check"] for found in report["findings"]]
+    assert named == ["python", "settings", "redis", "workers", "leader", "stuck", "broker", "storage", "katalo_api"]
+    assert report["well"]
     assert result.exit_code == 0
 
 

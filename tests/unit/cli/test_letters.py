@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.unit.cli.conftest import FakeLedger, snapshot
-from worker.cli.checks import Mark, outboxes
+from worker.cli.checks import outboxes
 from worker.cli.delivering import PATIENCE_S, deliver_rest
+from worker.cli.finding import Mark
 from worker.ledger.outbox import DeadLetter
 from worker.ledger.snapshot import SinkView
 
