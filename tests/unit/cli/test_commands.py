@@ -119,7 +119,7 @@ def test_ids_can_neither_break_nor_colour_the_terminal(stagecrew, ledger):
 def test_watch_prints_a_line_for_a_change_only(stagecrew, ledger):
     ledger.picture = snapshot(stages={Stage.DONE: 3})
     result = stagecrew("watch", "--plain", "--times", "2", "--interval", "0.2")
-    assert result.output.splitlines() == ["done 3 | slots 0/50 | workers 0"]
+    assert result.output.splitlines() == ["1970-01-01T00:16:40Z  done 3 | slots 0/50 | workers 0"]
 
 
 def test_failed_lists_reasons(stagecrew, ledger):
