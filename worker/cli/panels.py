@@ -26,6 +26,8 @@ _COLOURS: Final[Mapping[Stage, str]] = {
     Stage.UNCERTAIN: "red",
     Stage.PARKED: "yellow",
 }
+#: So many columns of the terminal hold a stage and its photos; and so many stages are in a row at most.
+_STAGE: Final = 19
 _STAGES_A_ROW: Final = 4
 #: So many columns of a name make it readable.
 _NAME: Final = 22
@@ -78,17 +80,18 @@ def one_line(text: str, style: str = "") -> Text:
     return Text(harmless(text), style, no_wrap=True, overflow="ellipsis")
 
 
-def stage_rows(snapshot: Snapshot) -> list[Table]:
+def stage_rows(snapshot: Snapshot, width: int, stages: Sequence[Stage] = tuple(Stage)) -> list[Table]:
     """Return how many photos are in which stage, always in the same places."""
-    stages = list(Stage)
-    return [_stage_row(snapshot, stages[at : at + _STAGES_A_ROW]) for at in range(0, len(stages), _STAGES_A_ROW)]
+    many = max(1, min(_STAGES_A_ROW, width // _STAGE))
+    return [_stage_row(snapshot, stages[at : at + many], many) for at in range(0, len(stages), many)]
 
 
-def _stage_row(snapshot: Snapshot, stages: Sequence[Stage]) -> Table:
+def _stage_row(snapshot: Snapshot, stages: Sequence[Stage], columns: int) -> Table:
     row = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for _ in range(columns):
+        row.add_column(ratio=1)
     cells = []
     for stage in stages:
-        row.add_column(ratio=1)
         photos = snapshot.stages.get(stage, 0)
         cell = one_line(f"{WORDS.get(stage, stage)} ")
         cell.append(f"{photos:,}", f"bold {_COLOURS.get(stage, '')}" if photos else "dim")

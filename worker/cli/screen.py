@@ -55,7 +55,7 @@ class Moment:
 def screen(moments: Sequence[Moment], *, width: int, height: int, trouble: str | None = None) -> RenderableType:
     """Return the screen, of at most `height` lines, for `width` columns; `trouble` says why the moments are old."""
     if len(moments) == 1:
-        head, panels = _head(moments[0]), _panels(moments[0])
+        head, panels = _head(moments[0], width), _panels(moments[0])
     else:
         head, panels = _heads(moments), [_accounts(moments), _failures(moments)]
     if trouble is not None:
@@ -68,10 +68,10 @@ def screen(moments: Sequence[Moment], *, width: int, height: int, trouble: str |
     for panel in shown:
         # Air between the panels, where there is room for all of it.
         parts += ["", panel] if spare >= len(shown) + 1 else [panel]
-    return Group(*parts[:height], *["" for _ in range(spare >= len(shown) + 1)], one_line(_FOOT, "dim"))
+    return Group(*parts[: height - 1], *["" for _ in range(spare >= len(shown) + 1)], one_line(_FOOT, "dim"))
 
 
-def _head(moment: Moment) -> list[RenderableType]:
+def _head(moment: Moment, width: int) -> list[RenderableType]:
     snapshot = moment.snapshot
     workers = count(len(snapshot.workers), "worker")
     leads = f", {snapshot.leader} leads" if snapshot.leader else ""
@@ -86,7 +86,7 @@ def _head(moment: Moment) -> list[RenderableType]:
         left = "stands still"
     slots = slots_row(snapshot)
     pace = one_line(f"{speed}   {left}", "bold")
-    return [one_line(title, "bold"), *told, *stage_rows(snapshot), slots, pace]
+    return [one_line(title, "bold"), *told, *stage_rows(snapshot, width), slots, pace]
 
 
 def clock(snapshot: Snapshot) -> str:

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -46,6 +46,7 @@ def drawn(moments: list[Moment], width: int, height: int, trouble: str | None = 
 
 
 @pytest.mark.parametrize("moments", [[BUSY], MANY], ids=["one", "many"])
+@settings(max_examples=20, deadline=None)
 @given(width=st.integers(20, 200), height=st.integers(12, 90))
 def test_it_has_never_more_lines_or_columns_than_the_terminal(moments: list[Moment], width: int, height: int) -> None:
     lines = drawn(moments, width, height, "Redis is away")
@@ -69,6 +70,7 @@ def test_a_narrow_screen_leaves_out_columns_before_it_cuts_names() -> None:
     assert "partner 00" in shown
     assert "done in" in shown
     assert "held" not in shown
+    assert "waiting 100,000" in shown
 
 
 def test_several_accounts_have_a_line_each() -> None:
