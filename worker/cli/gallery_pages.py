@@ -168,6 +168,8 @@ async def _costs(services: Services, jobs: Mapping[Name, str]) -> dict[Name, str
             costs[name] = f"{_usd(billed[job_id])}, as billed"
         elif price is not None:
             costs[name] = f"about {_usd(price)}, by the last price"
+        else:
+            costs[name] = "no bill was read yet"
     return costs
 
 
@@ -188,8 +190,9 @@ async def _card(
     if detail is not None and stage is not Stage.DONE:
         words = (str(stage), detail.view.error_code, detail.view.error_message)
     error = ": ".join(word for word in words if word) or None
-    if manifest is not None and images.get("primary") is None:
-        error = f"its picture is not in the store any more, where {name.listing_id}/{name.photo_id} has a manifest"
+    if stage is Stage.DONE and images.get("primary") is None:
+        what = "manifest" if manifest is None else "picture"
+        error = f"staged, but its {what} is not in {services.store.describe()}: was it staged into another store?"
     return GalleryPhoto(
         account=name.shown_account,
         listing_id=name.listing_id,

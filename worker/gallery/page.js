@@ -81,7 +81,7 @@ function look(from, out, view, left, right) {
 }
 
 for (const pano of document.querySelectorAll('.pano')) {
-  const canvas = pano.querySelector('canvas'), pen = canvas.getContext('2d');
+  const canvas = pano.querySelector('canvas'), pen = canvas.getContext('2d', { willReadFrequently: true });
   const view = { yaw: 0, pitch: 0, at: 50 };
   let pictures = null, asked = 0, rest = 0;
   const draw = fine => {
