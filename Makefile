@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # uv's cache, in the project where there is no home to write to.
 export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
+# Fleets wait for most of their time, so twice the two cores that the tests are made for; 0 is one after another.
+TESTERS ?= 4
 
 .PHONY: help setup run test check bench chaos docs lock clean
 
@@ -27,8 +29,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 run: setup ## Stage the sample listings: real worker, real Redis, real HTTP, sandbox API
 	@$(BIN)/stagecrew run examples/listings.jsonl examples/more-listings.csv
 
-test: setup ## Run all tests
-	@$(BIN)/python -m pytest
+test: setup ## Run all tests, TESTERS=4 side by side
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal
 
 check: setup ## Lint, types, floors of the imports
 	@$(BIN)/ruff check .
@@ -40,7 +42,7 @@ bench: setup ## Measure stagecrew beside its peers, 15 minutes; BENCH="--full" o
 	@$(BIN)/python -m bench $(BENCH)
 
 chaos: setup ## Kill workers and Redis while photos are staged, and hold the books against each other
-	@$(BIN)/python -m pytest tests/fleet
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist worksteal tests/fleet
 
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document

@@ -83,7 +83,8 @@ class KataloClient:
         self._transport = transport or pooled_transport(max_connections)
         self._base = str(base).rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}", "Accept": _JSON, "User-Agent": "stagecrew"}
-        self._limits = {"connect": connect_s, "pool": connect_s, "read": max(call_s, upload_s), "write": upload_s}
+        limits = {"connect": connect_s, "pool": connect_s, "read": max(call_s, upload_s), "write": upload_s}
+        self._extensions = {"timeout": limits}
         self._key = key
         #: Grows with every other key.
         self.key_number = 0
@@ -176,22 +177,24 @@ class KataloClient:
         self, name: str, path: str, params: Mapping[str, str] | None = None, *, as_list: bool = False
     ) -> object:
         query = f"?{urlencode(params)}" if params else ""
-        request = self._request(name, "GET", f"{path}{query}", {}, None)
+        request = self._request(name, "GET", f"{path}{query}", {}, b"")
         return _json(name, await self._call(name, request, self._call_s), as_list=as_list)
 
     def _request(
-        self, name: str, method: str, path: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes] | None
+        self, name: str, method: str, path: str, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes]
     ) -> httpx.Request:
         try:
-            return httpx.Request(
-                method,
-                _address(f"{self._base}{path}"),
-                headers={**self._headers, **headers},
-                content=body,
-                extensions={"timeout": self._limits},
-            )
+            address = _address(f"{self._base}{path}")
+            sent = {**self._headers, **headers}
+            if not isinstance(body, bytes):
+                return httpx.Request(method, address, headers=sent, content=body, extensions=self._extensions)
+            # What httpx would work out from `content` is known here; working it out costs a sixth of a call.
+            stream = httpx.ByteStream(body)
+            request = httpx.Request(method, address, headers=sent, stream=stream, extensions=self._extensions)
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise NotSent(name, f"the request can't be written ({type(error).__name__})") from None
+        request.read()
+        return request
 
     async def _call(self, name: str, request: httpx.Request, deadline_s: float) -> _Answer:
         """Send once, and return the whole of a 2xx answer. Raises KataloError for everything else."""
