@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 # Fleets wait for most of their time, so twice the two cores that the tests are made for; 0 is one after another.
 TESTERS ?= 4
 
-.PHONY: help setup run test check bench chaos docs lock clean
+.PHONY: help setup run test check bench chaos docs pictures lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -47,6 +47,9 @@ chaos: setup ## Kill workers and Redis while photos are staged, and hold the boo
 docs: setup ## Write the documents that are generated
 	@$(BIN)/python -m config.document
 	@$(BIN)/python -m worker.sinks.document
+
+pictures: setup ## Take the documents' screenshots anew, in a real Chromium
+	@$(BIN)/python -m tests.browser.pictures
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 

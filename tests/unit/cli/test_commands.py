@@ -14,7 +14,7 @@ GOOD = '{"listing_id": "L1", "photos": [{"photo_id": "a", "source": "https://pho
 BAD = '{"listing_id": "L2", "photos": [{"photo_id": "b"}]}'
 
 COMMANDS = (
-    *("run", "enqueue", "status", "watch", "worker", "sandbox", "doctor", "failed", "replay"),
+    *("run", "enqueue", "status", "watch", "gallery", "worker", "sandbox", "doctor", "failed", "replay"),
     *("regenerate", "cancel", "pause", "resume", "forecast", "usage", "reconcile", "resolve", "purge", "gateway"),
 )
 
