@@ -1,4 +1,4 @@
-"""A real Chromium, where there is one: `chromium` on the PATH, or what STAGECREW_CHROMIUM names.
+"""A real Chromium, where there is one: `chromium` on the PATH, or what CHROMIUM names.
 
 While it is open, this thread has a running event loop, Playwright's: nothing in it may call `asyncio.run`.
 """
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-#: Read at once: the tests' own environment is cleaned of our settings.
-CHROMIUM = os.environ.get("STAGECREW_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 #: Where screenshots are left, if anywhere: SCREENSHOTS_FOLDER=/tmp/shots
 SHOTS = os.environ.get("SCREENSHOTS_FOLDER")
@@ -25,7 +24,7 @@ SHOTS = os.environ.get("SCREENSHOTS_FOLDER")
 def why_not() -> str | None:
     """Say why there is no browser to be had here, and what to do; None when there is one."""
     if CHROMIUM is None:
-        return "there is no Chromium: apt-get install chromium, or name one in STAGECREW_CHROMIUM"
+        return "there is no Chromium: apt-get install chromium, or name one in CHROMIUM"
     if importlib.util.find_spec("playwright") is None:
         return "there is no Playwright: make setup"
     return None

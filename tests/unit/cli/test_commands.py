@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.conftest import budget, snapshot, view, working_worker
+from worker.cli import exits
 from worker.core.photo import Stage
 from worker.ledger.snapshot import CappedView, PauseView, Verdict
 
@@ -24,6 +27,12 @@ def test_every_command_has_help_that_names_the_exit_codes(stagecrew, command):
     result = stagecrew(command, "--help")
     assert result.exit_code == 0
     assert "Exit codes" in result.output
+
+
+def test_the_documents_name_every_exit_code_with_its_meaning():
+    root = Path(__file__).parents[3]
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", (root / "docs" / "screens.md").read_text(), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in table} == exits.MEANING
 
 
 def test_a_good_record_is_enqueued_and_counted(stagecrew, ledger):
