@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import typer
@@ -219,4 +220,5 @@ def jsonable(value: object) -> object:
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
-    return value
+    # Exactly, and without an exponent.
+    return f"{value:f}" if isinstance(value, Decimal) else value

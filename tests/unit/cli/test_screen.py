@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ from worker.cli.screen import Moment, screen
 from worker.cli.watching import Lines, Rate
 from worker.core.forecast import Waiting
 from worker.core.photo import Stage
+from worker.katalo.accounting import UsageSummary
 from worker.ledger.snapshot import PauseView
+from worker.ledger.usage import UsageRead
 
 NASTY = "[/red]\x1b[31m\n" + "x" * 300
 PARTNERS = {f"partner {n:02}": {Stage.ACCEPTED: 100 - n, Stage.DONE: 7} for n in range(30)}
@@ -121,10 +124,13 @@ def test_lines_tell_of_a_trouble_once_and_of_its_end(capsys: pytest.CaptureFixtu
 
 
 def test_a_json_line_has_rate_end_and_failures(capsys: pytest.CaptureFixture[str]) -> None:
-    Lines(as_json=True).show([BUSY], None)
+    summary = UsageSummary(enabled=True, raw={}, usage={"included": Decimal("1E+4")})
+    read = replace(BUSY.snapshot, usage=UsageRead(summary=summary, read_ms=1))
+    Lines(as_json=True).show([replace(BUSY, snapshot=read)], None)
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)
     assert found["rate_per_min"] == 46.23
+    assert found["usage"]["summary"]["usage"] == {"included": "10000"}
     assert found["eta_s"] > 0
     assert found["failures"][0]["error_code"] == "bad_source"
     assert found["outlooks"]["partner 00"]["share"] > 0
