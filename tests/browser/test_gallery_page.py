@@ -193,6 +193,21 @@ def test_a_panorama_is_a_window_that_turns_all_the_way_round(page: Page) -> None
     seen(page, 0.8, "red")
 
 
+def test_a_finger_turns_a_panorama(page: Page) -> None:
+    canvas = page.locator(".pano canvas").first
+    canvas.scroll_into_view_if_needed()
+    page.get_by_role("slider", name="loft 360").fill("0")
+    seen(page, 0.5, "red")
+    box = canvas.bounding_box()
+    assert box is not None
+    hand = page.context.new_cdp_session(page)
+    x, y, width = box["x"], box["y"] + 60, box["width"]
+    for kind, at in (("touchStart", [0.4]), ("touchMove", [0.5]), ("touchMove", [0.7]), ("touchEnd", [])):
+        points = [{"x": x + part * width, "y": y} for part in at]
+        hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    seen(page, 0.8, "red")
+
+
 def test_the_slider_of_a_panorama_shows_before_beside_after(page: Page) -> None:
     page.locator(".pano canvas").first.scroll_into_view_if_needed()
     page.get_by_role("slider", name="loft 360").fill("90")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from config.accounts import DEFAULT
 from worker.core.photo import ENDED, HELD, Stage
 from worker.core.request import Request
-from worker.gallery import GalleryPhoto, Place, build_gallery
+from worker.gallery import GalleryPhoto, Place, build_gallery, longest_of, made_small
 from worker.gallery.reasons import remedy
 from worker.ledger.amounts import Amounts
 from worker.ledger.reading import Reader
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from worker.ledger.reading import PhotoDetail
     from worker.services import Services
 
-#: Photos whose pictures are read at once.
-_AT_ONCE: Final = 16
+#: Photos whose pictures are read at once; of the others a page keeps what it shows.
+_AT_ONCE: Final = 8
 #: Pages that are told of while they are written.
 _MANY: Final = 5
 
@@ -140,7 +140,8 @@ async def _cards(services: Mapping[str, Services], names: Sequence[Name]) -> lis
 
     async def card(name: Name) -> GalleryPhoto:
         async with gate:
-            return await _card(services[name.account], name, *known[name], cost=costs.get(name))
+            found = await _card(services[name.account], name, *known[name], cost=costs.get(name))
+            return await asyncio.to_thread(made_small, found, longest_of(len(names)))
 
     return list(await asyncio.gather(*map(card, names)))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from worker.core.request import Request
 from worker.gallery.pictures import Shown, scaled_down
@@ -14,11 +14,14 @@ _ROUND: Final = (1.9, 2.1)
 _HINT: Final = '<p class="hint">Drag to look around, or use the arrow keys.</p>'
 
 
+Picture: TypeAlias = bytes | Shown
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GalleryPhoto:
     """One photo of a page; with `error` it is shown with the reason, and with what to do.
 
-    `before`, `after` and `alternate` are whole picture files. Times are RFC 3339 in UTC.
+    `before`, `after` and `alternate` are whole picture files, or made small already. Times are RFC 3339 in UTC.
     """
 
     listing_id: str
@@ -26,9 +29,9 @@ class GalleryPhoto:
     partner: str
     request: Request
     account: str = ""
-    before: bytes | None = field(repr=False, default=None)
-    after: bytes | None = field(repr=False, default=None)
-    alternate: bytes | None = field(repr=False, default=None)
+    before: Picture | None = field(repr=False, default=None)
+    after: Picture | None = field(repr=False, default=None)
+    alternate: Picture | None = field(repr=False, default=None)
     #: Why there is no picture as taken.
     missing: str | None = None
     job_id: str | None = None
@@ -41,6 +44,32 @@ class GalleryPhoto:
     remedy: str | None = None
 
 
+def made_small(photo: GalleryPhoto, longest_px: int) -> GalleryPhoto:
+    """Return the photo with its pictures as a page shows them, so that the whole ones need not be kept."""
+    before, after, alternate = (_small(photo, content, longest_px) for content in _contents(photo))
+    # What can't be read stays as it is, for the page to say so.
+    return replace(
+        photo,
+        before=before or photo.before,
+        after=after or photo.after,
+        alternate=alternate or photo.alternate,
+    )
+
+
+def _contents(photo: GalleryPhoto) -> tuple[Picture | None, ...]:
+    return photo.before, photo.after, photo.alternate
+
+
+def _small(photo: GalleryPhoto, content: Picture | None, longest_px: int) -> Shown | None:
+    if not isinstance(content, bytes):
+        return content
+    return scaled_down(content, wide=_is_wide(photo), longest_px=longest_px) if content else None
+
+
+def _is_wide(photo: GalleryPhoto) -> bool:
+    return photo.request.capture_type == "panorama360"
+
+
 def escaped(text: str) -> str:
     """Return text as HTML shows it, in an attribute too; what can't be written as UTF-8 is replaced."""
     return html.escape(text.encode("utf-8", "replace").decode("utf-8"))
@@ -49,11 +78,8 @@ def escaped(text: str) -> str:
 def card(photo: GalleryPhoto, *, longest_px: int) -> str:
     """Return a photo's part of the page; a new picture has at most `longest_px` a side."""
     name = escaped(photo.photo_id)
-    wide = photo.request.capture_type == "panorama360"
-    before, after, alternate = (
-        scaled_down(content, wide=wide, longest_px=longest_px) if content else None
-        for content in (photo.before, photo.after, photo.alternate)
-    )
+    wide = _is_wide(photo)
+    before, after, alternate = (_small(photo, content, longest_px) for content in _contents(photo))
     if after is not None:
         view = _compared(name, before, after, wide=wide)
     else:

@@ -44,7 +44,7 @@ def build_gallery(photos: Sequence[GalleryPhoto], title: str, place: Place | Non
     listings: dict[tuple[str, str], list[GalleryPhoto]] = {}
     for photo in photos:
         listings.setdefault((photo.account, photo.listing_id), []).append(photo)
-    longest_px = LONGEST_PX if len(photos) <= FEW else SMALL_PX
+    longest_px = longest_of(len(photos))
     # Pillow leaves Python's lock while it reads and writes pictures.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         cards = dict(zip(map(id, photos), pool.map(partial(card, longest_px=longest_px), photos), strict=True))
@@ -70,6 +70,11 @@ def build_gallery(photos: Sequence[GalleryPhoto], title: str, place: Place | Non
     }
     # In one pass, so that nothing in a part can stand for another part.
     return re.sub(r"<!--(\w+)-->", lambda found: parts[found[1]], _own("page.html"))
+
+
+def longest_of(photos: int) -> int:
+    """Return the longest side of a picture on a page of so many photos."""
+    return LONGEST_PX if photos <= FEW else SMALL_PX
 
 
 @cache

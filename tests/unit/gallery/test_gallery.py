@@ -16,7 +16,7 @@ from PIL import Image
 
 from worker.core.photo import Stage
 from worker.core.request import Request
-from worker.gallery import GalleryPhoto, build_gallery
+from worker.gallery import GalleryPhoto, build_gallery, made_small
 from worker.gallery.pictures import scaled_down
 from worker.gallery.reasons import remedy
 
@@ -182,3 +182,8 @@ def test_many_photos_of_a_page_are_smaller() -> None:
     few, many = (build_gallery([replace(STAGED, after=picture(2000, 1000))] * count, "t") for count in (24, 25))
     assert 'width="1280"' in few
     assert 'width="960"' in many
+
+
+def test_a_photo_that_was_made_small_before_is_the_same_on_the_page() -> None:
+    whole = replace(STAGED, after=picture(2000, 1000), alternate=b"no picture")
+    assert build_gallery([made_small(whole, 1280)], "t") == build_gallery([whole], "t")
