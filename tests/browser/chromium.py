@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+#: A page that does not do within this what it should, is broken, not slow; in milliseconds.
+PATIENCE_MS = 200_000
 #: Where screenshots are left, if anywhere: SCREENSHOTS_FOLDER=/tmp/shots
 SHOTS = os.environ.get("SCREENSHOTS_FOLDER")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.chromium import SHOTS, chromium, why_not
+from tests.browser.chromium import PATIENCE_MS, SHOTS, chromium, why_not
 from tests.fleet.conftest import DEADLINE_S, fleets, free_port
 from worker.core.photo import StepName
 from worker.embedded.processes import spawn, stop
@@ -115,6 +115,7 @@ def page(shown: Shown) -> Iterator[Page]:
         context = browser.new_context(
             viewport={"width": 1440, "height": 900}, http_credentials={"username": user, "password": password}
         )
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
