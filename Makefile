@@ -9,7 +9,7 @@ export UV_CACHE_DIR ?= $(CURDIR)/$(VENV)/cache
 # Fleets wait for most of their time, so twice the two cores that the tests are made for; 0 is one after another.
 TESTERS ?= 4
 
-.PHONY: help setup run test model check bench chaos fuzz audit docs lock clean
+.PHONY: help setup run test model check bench chaos fuzz audit docs pictures lock clean
 
 help: ## Print these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -55,6 +55,9 @@ audit: setup ## Look for known vulnerabilities of what an image installs; needs 
 
 docs: setup ## Write the documents that are generated, check them, and build their site
 	@$(BIN)/python -m handbook
+
+pictures: setup ## Take the documents' screenshots anew, in a real Chromium
+	@$(BIN)/python -m tests.browser.pictures
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate
 

@@ -20,6 +20,8 @@ RECORDS_QUEUE: Final = "stagecrew.enqueue"
 #: (`worker/dispatch/consumer.py`), behind what came later; so where a sink of ours puts its messages there, nothing is
 #: taken from it.
 PLAIN_QUEUE: Final = "celery"
+#: The longest text of a result in Flower: a full batch of photos whose names have 450 characters.
+RESULT_CHARS: Final = 16_384
 #: Threads of one worker at most: more of them would only wait for the same event loop.
 MOST_THREADS: Final = 1000
 
@@ -73,6 +75,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # A thread waits for its batch on the process's event loop.
         "worker_pool": "threads",
         "worker_concurrency": threads_of(settings),
+        # Flower finds a listing in results too, however many photos the batch has; Celery's own 1 kB would cut them.
+        "task_annotations": {"*": {"resultrepr_maxsize": RESULT_CHARS}},
         # Flower shows tasks by the workers' events; a sent event besides would cost a message a batch.
         "worker_send_task_events": True,
         "task_send_sent_event": False,

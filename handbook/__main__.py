@@ -10,7 +10,14 @@ from handbook.pages import INDEX, UnreadablePage, pages, with_index
 from handbook.site import SITE, SiteNotBuilt, build
 
 #: What writes documents, each a module of the part that knows.
-WRITERS: Final = ("config.document", "worker.sinks.document", "worker.cli.document")
+WRITERS: Final = (
+    "config.document",
+    "worker.sinks.document",
+    "worker.cli.document",
+    "worker.metrics.document",
+    "worker.metrics.dashboard",
+    "worker.logbook.document",
+)
 
 
 def main() -> int:

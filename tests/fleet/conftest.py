@@ -180,29 +180,29 @@ def _over(snapshot: Snapshot) -> int:
     return sum(snapshot.stages.get(stage, 0) for stage in ENDED | HELD)
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """Build a fleet: `fleet(workers=2, **sandbox_settings)`."""
-    fleets: list[Fleet] = []
+@contextlib.contextmanager
+def fleets(folder: Path) -> Iterator[Callable[..., Fleet]]:
+    """Build fleets in a folder: `build(workers=2, **sandbox_settings)`; all is ended at the end."""
+    every: list[Fleet] = []
     with contextlib.ExitStack() as stack:
 
         def build(*, workers: int = 1, **sandbox: Any) -> Fleet:
-            redis = stack.enter_context(embedded_redis(tmp_path / "redis", port=free_port()))
+            redis = stack.enter_context(embedded_redis(folder / "redis", port=free_port()))
             config = SandboxConfig(**({"speed": SPEED, "picture": "tiny"} | sandbox))
             api = stack.enter_context(running_sandbox(config))
             environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | {
                 "C_FORCE_ROOT": "1",
                 "STAGECREW_REDIS_URL": redis.url,
-                "STAGECREW_STORAGE_URL": (tmp_path / "output").as_uri(),
-                "STAGECREW_STATE_DIR": str(tmp_path / "state"),
+                "STAGECREW_STORAGE_URL": (folder / "output").as_uri(),
+                "STAGECREW_STATE_DIR": str(folder / "state"),
                 "STAGECREW_SPEED": str(config.speed),
                 "STAGECREW_ALLOW_PRIVATE_HOSTS": "true",
                 "STAGECREW_LEASE_S": "4",
                 "KATALO_BASE_URL": api.base_url,
                 "KATALO_API_KEY": api.api_key,
             }
-            built = Fleet(folder=tmp_path, redis=redis, sandbox=api, environ=environ)
-            fleets.append(built)
+            built = Fleet(folder=folder, redis=redis, sandbox=api, environ=environ)
+            every.append(built)
             stack.callback(lambda: [stop(worker, within_s=20) for worker in built.workers])
             built._ask(lambda ledger: ledger.unused_api())
             for _ in range(workers):
@@ -210,8 +210,15 @@ def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
             return built
 
         yield build
-        for built in fleets:
+        for built in every:
             keys_are_as_documented(built.redis.url)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Build a fleet: `fleet(workers=2, **sandbox_settings)`."""
+    with fleets(tmp_path) as build:
+        yield build
 
 
 def free_port() -> int:

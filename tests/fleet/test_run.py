@@ -68,9 +68,12 @@ def test_a_run_stages_everything_and_the_next_one_nothing_again(run: Run, tmp_pa
     assert code == 0, said
     assert "nothing was staged again: 6 photos were already staged" in said
 
-    code, said = ended(run("run", "listings.jsonl", "--speed", "40", "--out", "elsewhere"))
+    code, said = ended(run("run", "listings.jsonl", "--speed", "40", "--out", "elsewhere", "--json"))
     assert code == 0, said
     assert "6 photos lie where an earlier run put them" in said
+    *progress, end = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert {step["kind"] for step in progress} == {"progress"}
+    assert [end[name] for name in ("kind", "exit_code", "ending", "total")] == ["ended", 0, "all_ended", 6]
 
 
 def _of_listings(events: list[dict[str, str]]) -> list[str]:

@@ -13,6 +13,7 @@ from worker.cli.enqueue import enqueue
 from worker.cli.exits import EPILOG
 from worker.cli.failed import failed
 from worker.cli.forecast import forecast
+from worker.cli.gallery import gallery
 from worker.cli.gateway import gateway
 from worker.cli.pause import pause, resume
 from worker.cli.purge import purge
@@ -42,6 +43,7 @@ for _command in (regenerate, cancel, pause, resume):
     app.command(epilog=EPILOG)(_command)
 for _about_money in (usage, reconcile, resolve, purge):
     app.command(epilog=EPILOG)(_about_money)
+app.command(epilog=EPILOG)(gallery)
 app.command(epilog=EPILOG)(bench)
 
 

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import typer
@@ -173,8 +174,13 @@ def reachable(settings: Settings) -> Iterator[Settings]:
             url = note.redis_url if (note := folder.note()) else settings.redis_url_text
         except RedisNotStarted as error:
             stop(str(error))
-        speed = note.speed if (note := folder.note()) else settings.speed
-        yield settings.model_copy(update={"redis_url": SecretStr(url), "speed": speed})
+        changes: dict[str, object] = {"redis_url": SecretStr(url)}
+        if (note := folder.note()) is not None:
+            changes["speed"] = note.speed
+            # The outputs lie where that run put them.
+            if note.storage_url is not None and "storage_url" not in settings.model_fields_set:
+                changes["storage_url"] = note.storage_url
+        yield settings.model_copy(update=changes)
 
 
 def with_ledger(context: typer.Context, work: Callable[[LedgerPort], Awaitable[T]], account: str | None = None) -> T:
@@ -221,4 +227,5 @@ def jsonable(value: object) -> object:
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
-    return value
+    # Exactly, and without an exponent.
+    return f"{value:f}" if isinstance(value, Decimal) else value

@@ -1,7 +1,8 @@
-"""What the exit codes mean; the same for every command, and in `--help`."""
+"""What the exit codes mean; the same for every command, in `--help` and in `docs/screens.md`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 OK: Final = 0
@@ -12,7 +13,12 @@ USAGE: Final = 2
 #: Ctrl-C or SIGTERM; what was begun goes on with the next run.
 INTERRUPTED: Final = 130
 
-EPILOG: Final = (
-    "Exit codes: 0 all is well; 1 photos failed or are held, or records or checks were bad; "
-    "2 wrong usage or settings, or Redis can't be reached; 130 interrupted."
-)
+#: The words for each, for people.
+MEANING: Final[Mapping[int, str]] = {
+    OK: "all is well",
+    TROUBLE: "photos failed or are held, or records or checks were bad",
+    USAGE: "wrong usage or settings, or Redis can't be reached",
+    INTERRUPTED: "interrupted",
+}
+
+EPILOG: Final = f"Exit codes: {'; '.join(f'{code} {meaning}' for code, meaning in MEANING.items())}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -12,6 +13,7 @@ from worker.cli.tracker import PhotoName
 from worker.core.identity import fingerprint
 from worker.core.photo import NewListing, NewPhoto, Stage
 from worker.gallery import GalleryPhoto, build_gallery
+from worker.gallery.reasons import remedy
 from worker.storage.errors import SourceError, StoreError
 from worker.storage.latest import newest_of
 from worker.storage.manifest import Manifest, find_earlier_life
@@ -110,17 +112,20 @@ async def render_page(
                 alternate=images.get("alternate"),
                 job_id=manifest.job_id if manifest else None,
                 revision=manifest.revision if manifest else 1,
+                regeneration=manifest.regeneration if manifest else 0,
+                created_at=manifest.created_at if manifest else None,
                 staged_at=manifest.staged_at if manifest else None,
                 error=None if images.get("primary") else outcome.message or outcome.code or str(outcome.stage),
+                remedy=remedy(outcome.stage, shlex.quote(f"{listing.listing_id}/{photo.photo_id}")) or None,
             )
 
     ended = [(listing, photo) for listing, photo in photos if name_of(listing, photo) in outcomes]
     if not ended:
         return None
     cards = await asyncio.gather(*(card(listing, photo) for listing, photo in ended[:MOST_ON_PAGE]))
-    title = "stagecrew"
+    title = "Before and after"
     if len(ended) > MOST_ON_PAGE:
-        title += f": the first {MOST_ON_PAGE} of {len(ended):,} photos"
+        title += f": {MOST_ON_PAGE} of {len(ended):,} photos; stagecrew gallery --all shows the others"
     return await asyncio.to_thread(build_gallery, cards, title=title)
 
 

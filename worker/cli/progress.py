@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
-from worker.cli.tables import budget_table, one_line
-from worker.cli.terminal import duration, say
+from worker.cli.doors import jsonable
+from worker.cli.terminal import complain, duration, say
 from worker.core.photo import HELD, Stage
 from worker.ledger.snapshot import Snapshot
 
@@ -25,6 +26,9 @@ _RATE_OVER_S: Final = 60.0
 #: Plain lines come at most this often, in seconds.
 LINE_EVERY_S: Final = 2.0
 _FAILURES_SHOWN: Final = 3
+
+#: How progress is shown.
+Kind = Literal["live", "plain", "json"]
 
 #: Stages on the way, with the words for people.
 WORDS: Final[dict[Stage, str]] = {
@@ -126,20 +130,20 @@ def _forecast(picture: Picture) -> list[str]:
     return parts
 
 
-def live_view(picture: Picture) -> RenderableType:
-    """Return a picture as the terminal shows it."""
+def live_view(picture: Picture, width: int) -> RenderableType:
+    """Return a picture as a terminal of so many columns shows it; no row takes two lines."""
     from rich.console import Group  # noqa: PLC0415 - only where there is a terminal
     from rich.progress_bar import ProgressBar  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from worker.cli.panels import bar_row, budget_panel, one_line, slots_row, stage_rows  # noqa: PLC0415
+
     ended = picture.staged + picture.failed + picture.held
-    head = Table.grid(padding=(0, 2))
     numbers = f"{ended}/{picture.total} photos"
     rate = f"{picture.rate_per_min:.0f} photos/min" if picture.rate_per_min is not None else ""
     left = f"about {duration(picture.eta_s)} left" if picture.eta_s is not None else ""
-    head.add_row(ProgressBar(total=max(1, picture.total), completed=ended, width=32), numbers, rate, left)
-    parts: list[RenderableType] = [head]
+    bar = ProgressBar(total=max(1, picture.total), completed=ended)
+    parts: list[RenderableType] = [bar_row(bar, numbers, rate, left)]
     tally = Text(f"{duration(picture.elapsed_s)}  ")
     tally.append(f"staged {picture.staged}", "green")
     tally.append(f"  failed {picture.failed}", "red" if picture.failed else "dim")
@@ -147,9 +151,11 @@ def live_view(picture: Picture) -> RenderableType:
         tally.append(f"  held {picture.held}", "yellow")
     parts.append(tally)
     if picture.snapshot is not None:
-        parts += [Text(one_line(picture.snapshot, WORDS)), budget_table(picture.snapshot, only_used=True)]
-        parts += [Text(line, "yellow") for line in notices(picture.snapshot)]
-    parts += [Text(line, "red", no_wrap=True, overflow="ellipsis") for line in picture.failures]
+        parts += [*stage_rows(picture.snapshot, width, tuple(WORDS)), slots_row(picture.snapshot)]
+        budgets = budget_panel(picture.snapshot)
+        parts += [budgets.cut(len(budgets.rows), width)] if budgets.rows else []
+        parts += [one_line(line, "yellow") for line in notices(picture.snapshot)]
+    parts += [one_line(line, "red") for line in picture.failures]
     return Group(*parts)
 
 
@@ -191,11 +197,36 @@ class Lines:
         if news == self._shown or (picture.elapsed_s - self._shown_s < LINE_EVERY_S and not last):
             return
         self._shown, self._shown_s = news, picture.elapsed_s
+        self._print(picture)
+
+    def _print(self, picture: Picture) -> None:
         self._write(plain_line(picture))
 
     def tell(self, text: str) -> None:
         """Print a line."""
         self._write(text)
+
+
+class JsonLines(Lines):
+    """Prints a JSON object when something has changed; lines for people go to standard error."""
+
+    def _print(self, picture: Picture) -> None:
+        say(json.dumps({"kind": "progress", **picture_json(picture)}))
+
+    def tell(self, text: str) -> None:
+        """Print a line beside the objects."""
+        complain(text)
+
+
+def picture_json(picture: Picture) -> dict[str, Any]:
+    """Return a picture as plain JSON data."""
+    found = jsonable(replace(picture, snapshot=None))
+    assert isinstance(found, dict)
+    stages = picture.snapshot.stages if picture.snapshot is not None else {}
+    slots = {} if picture.snapshot is None else {"used": picture.snapshot.slots_used, "cap": picture.snapshot.slots_cap}
+    notes = notices(picture.snapshot) if picture.snapshot is not None else []
+    del found["snapshot"]
+    return {**found, "stages": jsonable(stages), "slots": slots, "notices": notes}
 
 
 class Live:
@@ -218,8 +249,13 @@ class Live:
 
     def show(self, picture: Picture, *, last: bool = False) -> None:  # noqa: ARG002 - each is drawn alike
         """Draw the picture."""
-        self._live.update(live_view(picture))
+        self._live.update(live_view(picture, self._live.console.width))
 
     def tell(self, text: str) -> None:
         """Print a line above the picture."""
         self._live.console.print(text, markup=False)
+
+
+def display(kind: Kind, console: Console) -> Display:
+    """Return the display of a kind."""
+    return Live(console) if kind == "live" else JsonLines() if kind == "json" else Lines()

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli import exits
 from worker.cli.doors import Doors, LedgerPort, doors_of, no_redis, settings_of
-from worker.cli.terminal import complain, console, count, say, stop
+from worker.cli.terminal import complain, console, count, say, says_lines, stop
 
 if TYPE_CHECKING:
     from config.settings import Settings
     from worker.cli.crew import Crew
     from worker.cli.following import Ending
     from worker.cli.intake import Reading
+    from worker.cli.progress import Kind
     from worker.cli.surroundings import Surroundings
     from worker.cli.tracker import Tracker
     from worker.core.photo import NewListing
@@ -41,6 +42,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
     out: Annotated[Path | None, typer.Option(help="Folder for outputs, messages and the page.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print lines instead of a live picture.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines: the progress, then how it ended.")] = False,
     speed: Annotated[float | None, typer.Option(min=0.1, help="Speed of the sandbox's clock; 10 unless given.")] = None,
     seed: Annotated[int, typer.Option(help="The sandbox's seed.")] = 1,
     open_page: Annotated[bool, typer.Option(help="Open the page in a browser at the end.")] = False,
@@ -64,13 +66,17 @@ def run(
 
     with _troubles(settings):
         with surroundings(settings, out=out, speed=speed, seed=seed) as ready:
+            tell = complain if as_json else say
             for line in ready.describe():
-                say(line)
-            one = _Run(doors_of(context), ready, sources, live=not plain and sys.stdout.isatty())
+                tell(line)
+            kind: Kind = "json" if as_json else "plain" if plain or says_lines() else "live"
+            one = _Run(doors_of(context), ready, sources, kind=kind)
             code = asyncio.run(one.run(workers))
         # Said when all is down: whoever reads the last line may start the next command at once.
         for line in one.last_lines:
-            say(line)
+            tell(line)
+        if as_json:
+            say(json.dumps({"kind": "ended", "exit_code": code, **one.end}))
     if open_page and one.page is not None:
         typer.launch(one.page.as_uri())
     raise typer.Exit(code)
@@ -111,17 +117,20 @@ def _with_redis(settings: Settings, url: str) -> Settings:
 class _Run:
     """One run, from the first record to the last line."""
 
-    def __init__(self, doors: Doors, ready: Surroundings, sources: list[str], *, live: bool) -> None:
+    def __init__(self, doors: Doors, ready: Surroundings, sources: list[str], *, kind: Kind) -> None:
         self._doors = doors
         self._ready = ready
         self._sources = sources
-        self._live = live
+        self._kind = kind
+        self._tell = complain if kind == "json" else say
         #: The first photos, for the page.
         self._shown: list[NewListing] = []
         self.page: Path | None = None
         #: Staged photos whose manifest is not in this run's store.
         self._elsewhere = 0
         self.last_lines: list[str] = []
+        #: How it ended, for programs.
+        self.end: dict[str, Any] = {}
 
     async def run(self, workers: int) -> int:
         """Enqueue, follow, stop the workers, report; return the exit code."""
@@ -129,8 +138,8 @@ class _Run:
         from worker.cli.crew import Crew  # noqa: PLC0415 - `--help` must not wait for any of these
         from worker.cli.intake import Reading  # noqa: PLC0415
         from worker.cli.journal import Journal  # noqa: PLC0415
-        from worker.cli.progress import Lines, Live  # noqa: PLC0415
-        from worker.cli.summary import exit_code, summary  # noqa: PLC0415
+        from worker.cli.progress import display  # noqa: PLC0415
+        from worker.cli.summary import exit_code, summary, summary_json  # noqa: PLC0415
         from worker.cli.tracker import Tracker  # noqa: PLC0415
 
         ready, begun_s = self._ready, time.monotonic()
@@ -156,14 +165,16 @@ class _Run:
                 from worker.cli.delivering import deliver_rest  # noqa: PLC0415
                 from worker.cli.following import Ending, follow  # noqa: PLC0415
 
-                with Live(console()) if self._live else Lines() as display:
+                with display(self._kind, console()) as shown:
                     ending = await follow(
-                        ledger, tracker=tracker, journal=journal, display=display, crew=crew, interrupted=interrupted
+                        ledger, tracker=tracker, journal=journal, display=shown, crew=crew, interrupted=interrupted
                     )
                 undelivered = await deliver_rest(ledger, interrupted)
                 if interrupted.is_set():
                     ending = Ending.INTERRUPTED
-                    say("stopping: the workers finish what they are doing, up to 10 s; Ctrl-C again stops at once")
+                    self._tell(
+                        "stopping: the workers finish what they are doing, up to 10 s; Ctrl-C again stops at once"
+                    )
             finally:
                 await asyncio.to_thread(crew.stop)
             await journal.copy(ledger, tracker)
@@ -174,6 +185,15 @@ class _Run:
             *undelivered,
             self._where(journal.path),
         ]
+        self.end = {
+            "ending": str(ending),
+            "elapsed_s": elapsed_s,
+            "bad_records": len(reading.bad),
+            **summary_json(tracker),
+            "outputs": [store.describe() for store in self._stores().values()],
+            "messages": str(journal.path) if journal.path.exists() else None,
+            "page": str(self.page) if self.page is not None else None,
+        }
         return exit_code(tracker, ending, bad_records=len(reading.bad))
 
     async def _enqueue(
@@ -187,7 +207,7 @@ class _Run:
             self._shown += islice(some, max(0, MOST_MANIFESTS - len(self._shown)))
 
         await enqueue_all(ledger, takewhile(lambda _: not interrupted.is_set(), reading), each)
-        say(f"{count(tracker.total, 'photo')} of {count(reading.listings, 'listing')} enqueued")
+        self._tell(f"{count(tracker.total, 'photo')} of {count(reading.listings, 'listing')} enqueued")
 
     async def _look_back(self, tracker: Tracker, begun_ms: int, ending: Ending) -> None:
         """Write the page, and tell old outputs from new ones. Troubles of it don't spoil the run."""

@@ -33,6 +33,8 @@ class RunNote:
     sandbox_port: int | None = None
     #: Last completion message that was written to `completions.jsonl`.
     position: str = "0"
+    #: The folder of its outputs, when that is its own choice and not a setting's.
+    storage_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

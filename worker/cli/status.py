@@ -41,7 +41,7 @@ def status(
 
     looks = with_ledgers(context, account, look)
     if as_json:
-        found = [_as_json(snapshot, prospect) for snapshot, prospect in looks]
+        found = [account_json(snapshot, prospect) for snapshot, prospect in looks]
         say(json.dumps(found[0] if len(found) == 1 else {"accounts": found}))
     else:
         console().print(overviews(looks))
@@ -52,7 +52,8 @@ async def look(ledgers: Mapping[str, AccountPort]) -> list[Look]:
     return [(await ledger.snapshot(), await ledger.prospect()) for ledger in ledgers.values()]
 
 
-def _as_json(snapshot: Snapshot, prospect: Prospect) -> dict[str, Any]:
+def account_json(snapshot: Snapshot, prospect: Prospect) -> dict[str, Any]:
+    """Return the account as `--json` prints it."""
     found = jsonable(snapshot)
     assert isinstance(found, dict)
     held = snapshot.without_turns(some.partner for some in prospect.waiting)

@@ -41,6 +41,19 @@ def summary(tracker: Tracker, ending: Ending, *, elapsed_s: float, bad_records: 
     return lines
 
 
+def summary_json(tracker: Tracker) -> dict[str, int]:
+    """Return how the photos of the run ended, for programs."""
+    return {
+        "total": tracker.total,
+        "staged": tracker.count(Stage.DONE, before=False),
+        "staged_before": tracker.count(Stage.DONE, before=True),
+        "failed": tracker.count(Stage.FAILED),
+        "cancelled": tracker.count(Stage.CANCELLED),
+        "held": tracker.count(*HELD),
+        "open": tracker.open,
+    }
+
+
 def exit_code(tracker: Tracker, ending: Ending, *, bad_records: int) -> int:
     """Return the run's exit code."""
     if ending is Ending.INTERRUPTED:

@@ -113,6 +113,7 @@ def surroundings(settings: Settings, *, out: Path | None, speed: float | None, s
                     speed=ready.speed,
                     sandbox_port=sandbox.port if sandbox else None,
                     position=before.position if before else "0",
+                    storage_url=changed.get("storage_url"),
                 )
             )
         yield Surroundings(

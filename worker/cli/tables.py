@@ -28,18 +28,10 @@ ROUTES: Final[Mapping[str, str]] = {
 }
 
 
-def one_line(snapshot: Snapshot, words: Mapping[Stage, str]) -> str:
-    """Return the stages on the way and the slots in one line."""
-    stages = "  ".join(f"{word} {snapshot.stages.get(stage, 0)}" for stage, word in words.items())
-    return f"{stages}  slots {snapshot.slots_used}/{snapshot.slots_cap}"
-
-
-def budget_table(snapshot: Snapshot, *, only_used: bool = False) -> Table:
+def budget_table(snapshot: Snapshot) -> Table:
     """Return the budgets: grants in the window now, the pause if there is one, and totals."""
     table = _table("budget", ">used", ">of", ">window", ">granted", ">refused", "paused")
     for budget in snapshot.budgets:
-        if only_used and not (budget.granted_total or budget.paused_ms):
-            continue
         _row(
             table,
             ROUTES.get(budget.route, budget.route),

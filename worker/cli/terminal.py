@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
@@ -22,6 +25,21 @@ def console() -> Console:
 
     width = None if sys.stdout.isatty() else _PIPE_COLUMNS
     return Console(highlight=False, width=width)
+
+
+def says_lines() -> bool:
+    """Say whether standard output is no terminal that can be drawn on: a file, a pipe, or a very plain one."""
+    return not sys.stdout.isatty() or os.environ.get("TERM", "") in {"", "dumb", "unknown"}
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """End well, and without a word, when whoever reads standard output has enough (`| head`)."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still in the buffer has nowhere to go, at the interpreter's end neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str = "") -> None:

@@ -1,71 +1,61 @@
-"""`stagecrew watch`: the account as it changes, until Ctrl-C."""
+"""`stagecrew watch`: the account as it changes, until Ctrl-C. On a terminal a screen, else a line now and then.
+
+A Redis that goes away in the middle is said so, and the watch goes on when it is back. However it ends, the terminal is
+left as it was.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import signal
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from worker.cli import exits
 from worker.cli.accounts import AccountOption, with_ledgers
-from worker.cli.doors import AccountPort, jsonable
-from worker.cli.terminal import console, harmless, say
+from worker.cli.terminal import console, quietly, says_lines
 
 if TYPE_CHECKING:
-    from worker.ledger.snapshot import Snapshot
+    from collections.abc import Mapping
+
+    from worker.cli.doors import AccountPort
+    from worker.cli.watching import View
+
+#: Between two looks, in seconds: on a screen, and when lines go to a log.
+SCREEN_S: Final = 1.0
+LINES_S: Final = 5.0
 
 
 def watch(
     context: typer.Context,
     *,
     account: AccountOption = None,
-    plain: Annotated[bool, typer.Option("--plain", help="Print a line when something has changed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object when something has changed.")] = False,
-    interval: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 1.0,
+    plain: Annotated[bool, typer.Option("--plain", help="Print lines: on a change, and once a minute.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines: on a change, and once a minute.")] = False,
+    interval: Annotated[
+        float | None, typer.Option(min=0.2, help="Seconds between two looks; 1 on a screen, 5 for lines.")
+    ] = None,
     times: Annotated[int | None, typer.Option(min=1, help="End after so many looks.")] = None,
 ) -> None:
-    """Show the account as it changes, until Ctrl-C."""
-    if as_json or plain or not sys.stdout.isatty():
-        with_ledgers(context, account, lambda ledgers: _lines(ledgers, interval, times, as_json=as_json))
-    else:
-        with_ledgers(context, account, lambda ledgers: _live(ledgers, interval, times))
+    """Show the account as it changes, until Ctrl-C: a screen on a terminal, lines in a pipe or file."""
+    lines = as_json or plain or says_lines()
+    interval_s = interval or (LINES_S if lines else SCREEN_S)
 
+    async def work(ledgers: Mapping[str, AccountPort]) -> bool:
+        from worker.cli.watching import Interruption, Lines, Screen, follow  # noqa: PLC0415 - `--help` must not wait
 
-async def _lines(ledgers: Mapping[str, AccountPort], interval_s: float, times: int | None, *, as_json: bool) -> None:
-    shown, looks = dict[str, str](), 0
-    while times is None or looks < times:
-        for name, ledger in ledgers.items():
-            snapshot = await ledger.snapshot()
-            line = f"{name}: {summary(snapshot)}" if len(ledgers) > 1 else summary(snapshot)
-            if line != shown.get(name):
-                say(json.dumps(jsonable(snapshot)) if as_json else line)
-                shown[name] = line
-        looks += 1
-        if looks != times:
-            await asyncio.sleep(interval_s)
+        view: View = Lines(as_json=as_json) if lines else Screen(console())
+        interruption = Interruption()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, interruption.stop)
+        # A window that changes its size is drawn anew at once.
+        loop.add_signal_handler(signal.SIGWINCH, interruption.wake)
+        with quietly(), view:
+            await follow(ledgers, view, interruption, interval_s=interval_s, times=times)
+        return interruption.stopped
 
-
-async def _live(ledgers: Mapping[str, AccountPort], interval_s: float, times: int | None) -> None:
-    from rich.live import Live  # noqa: PLC0415 - `--help` must not wait for it
-
-    from worker.cli.status import look, overviews  # noqa: PLC0415
-
-    looks = 0
-    with Live(console=console(), auto_refresh=False, screen=times is None) as live:
-        while times is None or looks < times:
-            live.update(overviews(await look(ledgers)), refresh=True)
-            looks += 1
-            if looks != times:
-                await asyncio.sleep(interval_s)
-
-
-def summary(snapshot: Snapshot) -> str:
-    """Return the account in one line, without what only time changes."""
-    parts = [f"{stage} {photos}" for stage, photos in snapshot.stages.items() if photos]
-    line = f"{' '.join(parts) or 'no photos'} | slots {snapshot.slots_used}/{snapshot.slots_cap}"
-    line += f" | workers {len(snapshot.workers)}"
-    reasons = [snapshot.paused_reason, *snapshot.pauses]
-    return " | ".join([line, *(harmless(f"PAUSED: {reason}") for reason in reasons if reason)])
+    if with_ledgers(context, account, work):
+        raise typer.Exit(exits.INTERRUPTED)
+    sys.stdout.flush()

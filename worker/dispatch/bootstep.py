@@ -10,6 +10,7 @@ from config.accounts import DEFAULT
 from config.celeryconfig import queue_of
 from worker import process
 from worker.core.photo import StepName
+from worker.dispatch.request import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,14 @@ class ProcessStep(bootsteps.StartStopStep):
             # Workers of a release that knew one account only take the message of that one, without its name.
             named = {} if account == DEFAULT else {"account": account}
             leases = [list(photo) for photo in photos]
-            name = f"stagecrew.{step}"
-            app.send_task(name, args=[leases], kwargs=named, queue=queue_of(account), ignore_result=True)
+            app.send_task(
+                f"stagecrew.{step}",
+                args=[leases],
+                kwargs=named,
+                queue=queue_of(account),
+                ignore_result=True,
+                argsrepr=shown(label for _, _, label in photos),
+            )
 
         self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
         signals.worker_shutting_down.connect(self._drain, weak=False)

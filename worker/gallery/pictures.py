@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 #: Sharp on a phone and good on a desktop; a panorama is looked at a part at a time.
 LONGEST_PX: Final = 1_280
 LONGEST_WIDE_PX: Final = 2_560
+#: Where there are many.
+SMALL_PX: Final = 960
 QUALITY: Final = 80
 
 
@@ -28,9 +30,9 @@ class Shown:
     full_bytes: int
 
 
-def scaled_down(content: bytes, *, wide: bool = False) -> Shown | None:
-    """Return `content` as a JPEG of at most 1,280 pixels a side (2,560 if `wide`); None when it can't be read."""
-    longest = LONGEST_WIDE_PX if wide else LONGEST_PX
+def scaled_down(content: bytes, *, wide: bool = False, longest_px: int = LONGEST_PX) -> Shown | None:
+    """Return `content` as a JPEG of at most `longest_px` a side (2,560 if `wide`); None when it can't be read."""
+    longest = LONGEST_WIDE_PX if wide else longest_px
     try:
         with warnings.catch_warnings():
             # A picture so large that Pillow warns of it is not worth the memory here.

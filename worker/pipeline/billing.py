@@ -151,18 +151,23 @@ async def price_of_a_job(services: Services) -> Decimal | None:
 
     Reads one page of the ledger when none was ever read.
     """
-    if services.job_price_usd is not None:
-        return services.job_price_usd
-    bills = services.account.bills
-    prices = await bills.prices()
-    if not prices:
+    known = await known_price(services)
+    if known is None:
         try:
             page = await _page(services, None, longest_s=PRICE_S)
         except (KataloError, NoGrant) as error:
             logger.info("no price learnt", extra={"reason": str(error)})
             return None
-        await bills.learn_prices(page.events)
-        prices = await bills.prices()
+        await services.account.bills.learn_prices(page.events)
+        known = await known_price(services)
+    return known
+
+
+async def known_price(services: Services) -> Decimal | None:
+    """Return the same without asking the API. Raises RedisError."""
+    if services.job_price_usd is not None:
+        return services.job_price_usd
+    prices = await services.account.bills.prices()
     # The dearest of those that are no regenerations: an estimate should not be too low.
     created = [price for name, price in prices.items() if "regen" not in name.lower()]
     return max(created or prices.values(), default=None)
@@ -230,4 +235,4 @@ async def _fate_in_store(services: Services, job: Bought) -> Fate:
     return Fate.GONE
 
 
-__all__ = ["LedgerUnreadable", "price_of_a_job", "reconciled", "walk"]
+__all__ = ["LedgerUnreadable", "known_price", "price_of_a_job", "reconciled", "walk"]

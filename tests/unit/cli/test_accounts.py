@@ -147,7 +147,7 @@ def test_a_listing_is_found_in_whichever_account_it_is(command: Command, ledgers
 
 def test_watch_names_the_account_of_each_line(command: Command) -> None:
     lines = command("watch", "--times", "1").stdout.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["north", "south"]
+    assert [line.split()[1] for line in lines] == ["north:", "south:"]
 
 
 def test_failed_photos_of_all_accounts_are_listed_newest_first(

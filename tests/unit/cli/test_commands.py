@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from tests.unit.cli.conftest import budget, snapshot, view, working_worker
-from worker.cli import finding
+from worker.cli import exits, finding
 from worker.core.photo import Stage
 from worker.ledger.snapshot import CappedView, PauseView, Verdict
 
@@ -16,7 +18,7 @@ GOOD = '{"listing_id": "L1", "photos": [{"photo_id": "a", "source": "https://pho
 BAD = '{"listing_id": "L2", "photos": [{"photo_id": "b"}]}'
 
 COMMANDS = (
-    *("run", "enqueue", "status", "watch", "worker", "sandbox", "doctor", "failed", "replay"),
+    *("run", "enqueue", "status", "watch", "gallery", "worker", "sandbox", "doctor", "failed", "replay"),
     *("regenerate", "cancel", "pause", "resume", "forecast", "usage", "reconcile", "resolve", "purge", "gateway"),
 )
 
@@ -26,6 +28,12 @@ def test_every_command_has_help_that_names_the_exit_codes(stagecrew, command):
     result = stagecrew(command, "--help")
     assert result.exit_code == 0
     assert "Exit codes" in result.output
+
+
+def test_the_documents_name_every_exit_code_with_its_meaning():
+    root = Path(__file__).parents[3]
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", (root / "docs" / "screens.md").read_text(), re.MULTILINE)
+    assert {int(code): meaning for code, meaning in table} == exits.MEANING
 
 
 def test_a_good_record_is_enqueued_and_counted(stagecrew, ledger):
@@ -121,7 +129,7 @@ def test_ids_can_neither_break_nor_colour_the_terminal(stagecrew, ledger):
 def test_watch_prints_a_line_for_a_change_only(stagecrew, ledger):
     ledger.picture = snapshot(stages={Stage.DONE: 3})
     result = stagecrew("watch", "--plain", "--times", "2", "--interval", "0.2")
-    assert result.output.splitlines() == ["done 3 | slots 0/50 | workers 0"]
+    assert result.output.splitlines() == ["1970-01-01T00:16:40Z  done 3 | slots 0/50 | workers 0"]
 
 
 def test_failed_lists_reasons(stagecrew, ledger):

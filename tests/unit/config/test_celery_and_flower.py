@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from celery.app.defaults import DEFAULTS
 from kombu.transport.redis import Channel
 
@@ -40,6 +42,16 @@ def test_a_socket_gets_no_keepalive_which_redis_py_would_refuse(url: str, keepal
     assert options["socket_keepalive"] is keepalive
 
 
+@pytest.fixture
+def flowers_app() -> Iterator[Celery]:
+    """The app that `-A` names, whose options Flower's settings change in its own process."""
+    before, app = current_app._get_current_object(), Celery()
+    app.config_from_object(celery_settings(load_settings({})))
+    yield app
+    before.set_current()
+
+
+@pytest.mark.usefixtures("flowers_app")
 def test_flower_without_a_password_listens_to_this_machine_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,12 +62,39 @@ def test_flower_without_a_password_listens_to_this_machine_only(
     assert "basic_auth" not in settings
 
 
+@pytest.mark.usefixtures("flowers_app")
 def test_flower_with_a_password_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STAGECREW_FLOWER_AUTH", "me:secret")
     settings = runpy.run_path(str(FLOWER))
     assert settings["basic_auth"] == ["me:secret"]
     assert "address" not in settings
+
+
+def test_flower_puts_no_message_back_whoever_is_slow_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flowers_app: Celery
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(FLOWER))
+    assert flowers_app.conf.broker_transport_options["visibility_timeout"] > 365 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("result", "lines"),
+    [
+        ("{'b/2': 'go done', 'a/1': 'wait generating'}", "a/1: wait generating\nb/2: go done"),
+        ("'3 photos of 1 listing'", "'3 photos of 1 listing'"),
+        ("{'a/1': 'go d...", "{'a/1': 'go d..."),
+        (None, None),
+    ],
+)
+@pytest.mark.usefixtures("flowers_app")
+def test_flower_shows_a_result_as_a_line_a_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: str | None, lines: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    task = SimpleNamespace(result=result)
+    assert runpy.run_path(str(FLOWER))["format_task"](task).result == lines
 
 
 def test_each_account_has_a_queue_and_threads_of_its_own(tmp_path: Path) -> None:

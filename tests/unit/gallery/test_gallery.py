@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import re
 from dataclasses import replace
@@ -13,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from worker.core.photo import Stage
 from worker.core.request import Request
-from worker.gallery import GalleryPhoto, build_gallery
+from worker.gallery import GalleryPhoto, build_gallery, made_small
 from worker.gallery.pictures import scaled_down
+from worker.gallery.reasons import remedy
 
 
 def picture(width: int = 60, height: int = 40, *, kind: str = "JPEG", mode: str = "RGB") -> bytes:
@@ -160,3 +163,27 @@ def test_a_picture_stands_upright_and_says_nothing_of_its_place() -> None:
 def test_any_kind_of_picture_becomes_a_jpeg_and_what_is_clear_becomes_white(mode: str) -> None:
     image = decoded(picture(kind="PNG", mode=mode))
     assert image.getpixel((0, 0)) == ((255, 255, 255) if mode in {"RGBA", "LA"} else (0, 0, 0))
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_every_stage_but_done_has_a_remedy(stage: Stage) -> None:
+    assert bool(remedy(stage, "elm/kitchen")) is (stage is not Stage.DONE)
+
+
+def test_the_pages_policy_lets_only_its_own_script_run() -> None:
+    page = build_gallery([STAGED], "t")
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "unsafe-inline" not in page
+
+
+def test_many_photos_of_a_page_are_smaller() -> None:
+    few, many = (build_gallery([replace(STAGED, after=picture(2000, 1000))] * count, "t") for count in (24, 25))
+    assert 'width="1280"' in few
+    assert 'width="960"' in many
+
+
+def test_a_photo_that_was_made_small_before_is_the_same_on_the_page() -> None:
+    whole = replace(STAGED, after=picture(2000, 1000), alternate=b"no picture")
+    assert build_gallery([made_small(whole, 1280)], "t") == build_gallery([whole], "t")

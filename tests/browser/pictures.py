@@ -1,0 +1,52 @@
+"""Takes the documents' pictures anew: `make pictures`. What they show is real: a fleet in Flower, a run's gallery."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tests.browser.chromium import chromium, why_not
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "pictures"
+WIDTH = 1080
+
+
+def main() -> None:
+    """Write the pictures, small enough for a document."""
+    if (reason := why_not()) is not None:
+        sys.exit(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        flower = [sys.executable, "-m", "pytest", "-q", "tests/fleet/test_flower.py"]
+        subprocess.run(flower, cwd=ROOT, env=os.environ | {"SCREENSHOTS_FOLDER": folder}, check=True)
+        records = ROOT / "examples" / "listings.jsonl"
+        run = [sys.executable, "-m", "worker.cli", "run", str(records), "--plain", "--speed", "40"]
+        subprocess.run(run, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+        page_file = Path(folder, "stagecrew-output", "sandbox", "gallery.html")
+        with chromium() as browser:
+            for name, width, height in (("gallery", 1440, 900), ("gallery-phone", 390, 844)):
+                page = browser.new_page(viewport={"width": width, "height": height})
+                page.goto(page_file.as_uri())
+                # The second listing has furniture on its first screen.
+                page.locator("section").nth(1).scroll_into_view_if_needed()
+                page.locator("section").nth(1).evaluate("section => section.scrollIntoView({ behavior: 'instant' })")
+                page.wait_for_timeout(1000)
+                page.screenshot(path=f"{folder}/{name}.png")
+        for name in ("flower", "gallery", "gallery-phone"):
+            _shrink(Path(folder, f"{name}.png"), PICTURES / f"{name}.png")
+
+
+def _shrink(taken: Path, kept: Path) -> None:
+    image = Image.open(taken).convert("RGB")
+    image.thumbnail((WIDTH, WIDTH))
+    kept.parent.mkdir(exist_ok=True)
+    image.quantize(256).save(kept, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
