@@ -26,6 +26,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "money",
         "retention",
         "doctor",
+        "screens",
         "metrics",
         "logs",
         "security",

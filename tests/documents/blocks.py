@@ -1,7 +1,7 @@
 """The documents as tests read them: their code blocks, what is said of each in a comment before it, links, anchors.
 
-A page whose `sh` blocks are run says so in a comment of its own line, `<!-- sh: run -->`; nothing is run of a page that
-does not. A comment right before a block, which no reader sees either, tells more:
+A page whose `sh` blocks are run says so in a comment of its own line, `<!-- sh: run -->`, or why none of them is:
+`<!-- sh: not run: REASON -->`. A comment right before a block, which no reader sees either, tells more:
 
 | comment | the block |
 |---|---|
@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 _RUN_MARK = re.compile(r"^<!-- sh: run -->$", re.MULTILINE)
+_NONE_RUNS = re.compile(r"^<!-- sh: not run: (.+) -->$", re.MULTILINE)
 _COMMENT = re.compile(r"<!-- (not run|runs beside, until|ends with|before):\s((?:(?!-->).)*?)\s-->\s*\Z", re.DOTALL)
 _FENCE = re.compile(r"^( *)(`{3,})([\w+-]*)[^\n]*\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
@@ -51,6 +52,8 @@ def blocks(document: Path) -> list[Block]:
         while comment := _COMMENT.search(before):
             said[comment[1]] = comment[2].strip()
             before = before[: comment.start()]
+        if language == "sh" and (reason := _NONE_RUNS.search(text)):
+            said.setdefault("not run", reason[1])
         plain = "".join(line.removeprefix(indent) for line in code.splitlines(keepends=True))
         line = text.count("\n", 0, fence.start()) + 1
         runs = language == "sh" and _RUN_MARK.search(text) is not None and "not run" not in said

@@ -98,5 +98,7 @@ def test_the_commands_of_every_document_do_what_it_says(tmp_path: Path) -> None:
 def test_every_shell_block_runs_or_says_why_not() -> None:
     every = [block for document in DOCUMENTS for block in blocks(document) if block.language == "sh"]
     mute = [str(block) for block in every if not block.runs and len(block.said.get("not run", "").split()) < 3]
-    assert mute == [], "add <!-- not run: REASON --> before each, or <!-- sh: run --> to the page"
+    assert mute == [], (
+        "add <!-- sh: run --> or <!-- sh: not run: REASON --> to the page, or <!-- not run: REASON --> before a block"
+    )
     assert sum(block.runs for block in every) > 20

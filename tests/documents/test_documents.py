@@ -61,7 +61,7 @@ def test_a_link_to_a_heading_that_is_not_there_is_noticed(tmp_path: Path) -> Non
 def test_lists_are_written_so_that_every_reader_shows_them_alike(document: Path) -> None:
     """The site's Markdown wants an empty line before a list, and four blanks before what belongs to an item."""
     lines = re.sub(r"<!--.*?-->", "", document.read_text("utf-8"), flags=re.DOTALL).splitlines()
-    item, fence, trouble = re.compile(r"(?:[*-]|\d+\.) \S"), False, []
+    item, fence, trouble = re.compile(r"(?:[*-]|1\.) \S"), False, []
     for number, (before, line) in enumerate(zip(["", *lines], lines, strict=False), 1):
         opens = line.lstrip().startswith("```")
         if opens and (len(line) - len(line.lstrip())) % 4:
@@ -84,6 +84,9 @@ def test_a_comment_is_said_of_the_block_behind_it_and_of_no_other(tmp_path: Path
     assert (first.said, first.runs) == ({"not run": "as it is"}, False)
     assert (second.said, second.runs) == ({"before": "b", "ends with": "1"}, True)
     assert (third.said, third.runs) == ({}, True)
+    page.write_text("# x\n\n<!-- sh: not run: it goes on for ever -->\n\n```sh\na\n```\n", "utf-8")
+    [only] = blocks(page)
+    assert (only.said, only.runs) == ({"not run": "it goes on for ever"}, False)
 
 
 def test_blocks_are_named_so_that_they_are_checked() -> None:
@@ -99,7 +102,10 @@ def test_a_shell_block_is_shell(block: Block) -> None:
 @pytest.mark.parametrize("block", of("json") + of("jsonl"))
 def test_a_json_block_is_what_it_shows(block: Block) -> None:
     """Records are good ones, messages fit their schema, a doctor's report fits its own."""
-    texts = block.code.splitlines() if block.language == "jsonl" else [block.code]
+    # What begins with a brace in each line is JSON Lines.
+    lines = block.code.splitlines()
+    each = block.language == "jsonl" or all(line.startswith("{") for line in lines)
+    texts = lines if each else [block.code]
     for found in [json.loads(text) for text in texts if text.strip()]:
         if "specversion" in found:
             hold(found)
