@@ -23,7 +23,7 @@ PER_PAGE: Final = 60
 def gallery(
     context: typer.Context,
     *,
-    listings: Annotated[list[str] | None, typer.Argument(metavar="LISTING...", help="Listings, by their ids.")] = None,
+    listings: Annotated[list[str] | None, typer.Argument(metavar="LISTING", help="Listings, by their ids.")] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All that is staged, failed or held, in the ledger and in the store.")
     ] = False,
