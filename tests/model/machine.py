@@ -35,7 +35,7 @@ LIMIT, DAY_CAP = 3, {"y": 2}
 ENOUGH = 4
 FAILED_JOB = "generation.failed"
 #: What may happen in the middle of a round.
-BETWEEN = ("a lower cap", "too many jobs", "a 429", "a webhook", "another order", "cancel", "pause")
+BETWEEN = ("a lower cap", "too many jobs", "a message again", "a 429", "a webhook", "another order", "cancel", "pause")
 ANY = st.integers(0, 1_000)
 INTERRUPTIONS = st.lists(st.sampled_from(BETWEEN), min_size=1, max_size=3)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
@@ -199,6 +199,8 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
             self.run(self.account.admission.report({"in_flight": str(self.model.cap)}, speed=1))
         elif what == "too many jobs":
             self.refused(Route.GENERATIONS, in_flight=True)
+        elif what == "a message again" and self.delivered:
+            self.begin_step(self.delivered[-1], nth)
         elif what == "a 429":
             self.refused(Route.SOURCE_ASSETS, in_flight=False)
         elif what == "a webhook" and self.jobs:
