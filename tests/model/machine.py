@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from typing import TypeVar
@@ -17,8 +18,9 @@ from tests.model.driver import Driver, Work
 from tests.model.model import DAY_MS, Model
 from tests.redis.conftest import FORGETS_MS, STREAM, Account
 from worker.core.identity import photo_key
-from worker.core.photo import ENDED, Stage
+from worker.core.photo import ENDED, Stage, StepName
 from worker.core.routes import Route
+from worker.flow.admission import Granted
 from worker.flow.caps import Cap, Caps
 from worker.katalo.notice import COMPLETED
 from worker.ledger.control import Control
@@ -29,10 +31,13 @@ T = TypeVar("T")
 #: So little of everything that photos meet.
 LISTINGS, STYLES, PARTNERS = ("a", "b"), ("modern", "coastal"), ("x", "y")
 LIMIT, DAY_CAP = 3, {"y": 2}
+#: So many open photos make a crowd for each other.
+ENOUGH = 4
 FAILED_JOB = "generation.failed"
 #: What may happen in the middle of a round.
-BETWEEN = ("too many jobs", "a 429", "a webhook", "another order", "cancel", "pause")
+BETWEEN = ("a lower cap", "too many jobs", "a message again", "a 429", "a webhook", "another order", "cancel", "pause")
 ANY = st.integers(0, 1_000)
+INTERRUPTIONS = st.lists(st.sampled_from(BETWEEN), min_size=1, max_size=3)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
 
 
@@ -45,6 +50,7 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
         self.redis = Redis.from_url(redis_url, decode_responses=True, protocol=2)
         self.run(self.redis.flushall())
         self.books = books.Books(redis_url)
+        self.numbers = itertools.count()
 
     def teardown(self) -> None:
         """In the end nothing is lost: with everybody's wishes lifted the fleet takes every photo to an end."""
@@ -56,7 +62,7 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
             self.runner.close()
             self.books.redis.close()
 
-    @initialize(slots=st.integers(1, 2), count=st.integers(1, 3), partner=st.sampled_from(PARTNERS))
+    @initialize(slots=st.integers(1, 3), count=st.integers(1, 3), partner=st.sampled_from(PARTNERS))
     def begin(self, slots: int, count: int, partner: str) -> None:
         caps = Caps(partners={partner: Cap(per_day=count) for partner, count in DAY_CAP.items()})
         self.account = Account(self.redis, limit=LIMIT, in_flight=slots, caps=caps)
@@ -68,6 +74,7 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
 
     # -- people ---------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: len(self.open()) < ENOUGH)
     @rule(listing=st.sampled_from(LISTINGS), count=st.integers(1, 3), style=st.sampled_from(STYLES),
           partner=st.sampled_from(PARTNERS), priority=st.sampled_from([0, 9]))  # fmt: skip
     def enqueue(self, listing: str, count: int, style: str, partner: str, priority: int) -> None:
@@ -168,25 +175,32 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
         """A round in which the API, the store and the sources answer as they like."""
         self._round(ms, answers)
 
-    @rule(ms=MOMENTS, answers=st.lists(ANY, min_size=1, max_size=4), nth=ANY, what=st.sampled_from(BETWEEN))
-    def interrupted(self, ms: int, answers: list[int], nth: int, what: str) -> None:
-        """A round in which something happens between two messages, or while all of their steps are under way."""
+    @rule(ms=MOMENTS, answers=st.lists(ANY, min_size=1, max_size=4), nth=ANY, what=INTERRUPTIONS)
+    def interrupted(self, ms: int, answers: list[int], nth: int, what: list[str]) -> None:
+        """A round in which much happens right before the last create is admitted, or while all steps are under way."""
         self.dispatch(ms)
-        begun: list[Work] = []
-        at = nth % (len(self.messages) + 1)
-        for number in range(len(self.messages)):
+        creates = [at for at, message in enumerate(self.messages) if message.step is StepName.CREATE_GENERATION]
+        at = creates[-1] if creates else len(self.messages)
+        some, self.messages = self.messages, []
+        begun: list[Work | None] = []
+        for number, message in enumerate([*some, None]):
             if number == at:
-                self._between(what, nth)
-            if self.messages and (work := self.begin_step(self.messages.pop(0), answers[number % len(answers)])):
-                begun.append(work)
-        if at == len(begun):
-            self._between(what, nth)
+                for one in what:
+                    self._between(one, nth)
+            if message is not None:
+                begun.append(self.begin_step(message, answers[number % len(answers)]))
         for work in begun:
-            self.settle_step(work)
+            if work is not None:
+                self.settle_step(work)
 
     def _between(self, what: str, nth: int) -> None:
-        if what == "too many jobs":
+        if what == "a lower cap":
+            self.model.cap = max(1, min(self.model.cap, self.model.slots()))
+            self.run(self.account.admission.report({"in_flight": str(self.model.cap)}, speed=1))
+        elif what == "too many jobs":
             self.refused(Route.GENERATIONS, in_flight=True)
+        elif what == "a message again" and self.delivered:
+            self.begin_step(self.delivered[-1], nth)
         elif what == "a 429":
             self.refused(Route.SOURCE_ASSETS, in_flight=False)
         elif what == "a webhook" and self.jobs:
@@ -273,6 +287,16 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
             self.model.refused_for_jobs()
         else:
             self.model.calls.hold(route, self.model.now + 3_000)
+
+    @rule(route=st.sampled_from([Route.SOURCE_ASSETS, Route.GENERATIONS, Route.GENERATION_READS]))
+    def calls_of_others(self, route: Route) -> None:
+        """An operator's command, or an upkeep, uses up what a route has left, and one call more."""
+        for _ in range(LIMIT + 1):
+            reason, token = self.model.calls.why_not(route, self.model.now), f"by hand {next(self.numbers)}"
+            answer = self.run(self.account.admission.grant(self.account.limits.budgets[route], token))
+            assert isinstance(answer, Granted) == (reason is None), reason
+            if reason is None:
+                self.model.calls.granted(route, token, self.model.now)
 
     @rule()
     def flush_scripts(self) -> None:

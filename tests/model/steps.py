@@ -18,7 +18,7 @@ from worker.pipeline.interruption import or_cancelled
 
 #: The first of each is how it goes well.
 ANSWERS: dict[StepName, tuple[str, ...]] = {
-    StepName.INGEST_SOURCE: ("ready", "started", "flow_control", "down", "passing", "source", "receipt", "staged"),
+    StepName.INGEST_SOURCE: ("ready", "started", "flow_control", "receipt", "down", "passing", "source", "staged"),
     StepName.POLL_INGEST: ("ready", "running", "not_there", "passing", "rejected"),
     StepName.CREATE_GENERATION: (
         "created", "passing", "flow_control", "lost", "down", "rejected", "conflict", "asset_gone", "unsent",

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.model.machine import LedgerMachine
 
 #: `make test` tries the same histories every time; `make model` tries others, for as long as it is told.
-EXAMPLES, STEPS = 60, 50
+EXAMPLES, STEPS = 60, 40
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck), "print_blob": False}
 PROFILES = {
     "short": settings(max_examples=EXAMPLES, stateful_step_count=STEPS, derandomize=True, **_COMMON),
