@@ -278,6 +278,8 @@ def _environ(
             "STAGECREW_LEASE_S": f"{LEASE_S:g}",
             "STAGECREW_GUARD_MS": str(GUARD_MS),
             "STAGECREW_LOG_LEVEL": "WARNING",
+            # Unset, it starts low and is probed upwards until it is refused, where the API does not report it.
+            "STAGECREW_LIMITS__INGEST_READS": "120/60s",
             "STAGECREW_SOURCE_MODE": "upload",
             "STAGECREW_COMPLETIONS_URL": f"redis+stream://done http://127.0.0.1:{to_sink.port}/hook#hook",
             "STAGECREW_COMPLETIONS_SECRET": SECRET,

@@ -33,7 +33,7 @@ _FORESEEN: Final = re.compile(
     # Poison: Celery and our tasks refuse it, each in its way; and the broker is away.
     r"Received unregistered task|Received and deleted unknown message|Can't decode message body|a leased photo is"
     r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping"
-    r"|Cannot connect to|Couldn't ack"
+    r"|Cannot connect to|Couldn't ack|Frequent restarts detected"
 )
 _READS_AT_ONCE: Final = 32
 

@@ -127,3 +127,16 @@ def test_the_budget_of_ingest_reads_does_not_grow_when_the_settings_fix_it(tell:
         assert await _count_in_force(account) == _ingest_reads(account)
 
     tell(story, limit=100, ingest_reads=30, fixed=frozenset({"ingest_reads"}))
+
+
+def test_the_budget_of_ingest_reads_does_not_grow_past_what_the_api_reports(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        await account.enqueue("a", 10)
+        await account.advance(Stage.ACCEPTED, until=Stage.INGESTING)
+        await account.admission.report({"ingest_reads": "30/9s"}, speed=1)
+        for _ in range(4 * WINDOW_MS // STEP_MS):
+            await _starve(account)
+        assert await _count_in_force(account) == _ingest_reads(account)
+
+    tell(story, limit=100, ingest_reads=30)

@@ -17,6 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
@@ -54,11 +55,16 @@ class Scripts:
         """Run one script and return its reply. Raises `redis.exceptions.RedisError`."""
         text, sha = _own(self.root, package, name)
         try:
-            return await self.redis.evalsha(sha, 1, self.root, *args)
-        except NoScriptError:
-            await self._mark_restart()
-            await self.redis.script_load(text)
-            return await self.redis.evalsha(sha, 1, self.root, *args)
+            try:
+                return await self.redis.evalsha(sha, 1, self.root, *args)
+            except NoScriptError:
+                await self._mark_restart()
+                await self.redis.script_load(text)
+                return await self.redis.evalsha(sha, 1, self.root, *args)
+        except RuntimeError as error:
+            # uvloop's word for a connection that broke while redis-py was opening it.
+            message = f"the connection to Redis broke: {error}"
+            raise RedisConnectionError(message) from error
 
     async def now_ms(self, pushed: str = "") -> int:
         """Return Redis's clock in ms since the epoch, or the time that a test pushed. Raises RedisError."""

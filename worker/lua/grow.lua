@@ -3,6 +3,9 @@
 local GROWTH, REST_WINDOWS = 1.25, 60
 
 local function grow(root, now, budget, starving, most)
+  local found = redis.call('HGET', root .. 'limits', budget[1])
+  -- What the API says itself is not for probing.
+  if found and cjson.decode(found)[3] == 'reported' then return end
   local since = redis.call('HMGET', root .. 'growth', budget[1], budget[1] .. ':rests')
   if not starving or now < tonumber(since[2] or '0') then
     if since[1] then redis.call('HDEL', root .. 'growth', budget[1]) end
