@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 #: Shorter ones can be guessed; `openssl rand -hex 32` prints 64.
 LEAST_CHARACTERS: Final = 16
@@ -65,6 +65,8 @@ def _absolute(value: Path | None) -> Path | None:
 IntakeTokens = Annotated[
     Tokens | None,
     BeforeValidator(_read),
+    # Not even the digests are to be written down.
+    PlainSerializer(lambda tokens: None if tokens is None else "**********"),
     Field(
         description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing."
     ),
