@@ -46,9 +46,13 @@ class Tokens:
 
     def fits(self, candidate: str) -> bool:
         """Say whether `candidate` is one of the tokens; takes as long whichever it is, and when it is none."""
+        return self.which(candidate) is not None
+
+    def which(self, candidate: str) -> int | None:
+        """Return the place of `candidate` among the tokens, or None; takes as long whichever it is."""
         found = _digest(candidate)
         fitting = [hmac.compare_digest(found, digest) for digest in self.digests]
-        return any(fitting)
+        return fitting.index(True) if any(fitting) else None
 
 
 def _read(value: object) -> object:
