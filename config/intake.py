@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 #: Shorter ones can be guessed; `openssl rand -hex 32` prints 64.
 LEAST_CHARACTERS: Final = 16
@@ -46,9 +46,13 @@ class Tokens:
 
     def fits(self, candidate: str) -> bool:
         """Say whether `candidate` is one of the tokens; takes as long whichever it is, and when it is none."""
+        return self.which(candidate) is not None
+
+    def which(self, candidate: str) -> int | None:
+        """Return the place of `candidate` among the tokens, or None; takes as long whichever it is."""
         found = _digest(candidate)
         fitting = [hmac.compare_digest(found, digest) for digest in self.digests]
-        return any(fitting)
+        return fitting.index(True) if any(fitting) else None
 
 
 def _read(value: object) -> object:
@@ -65,6 +69,8 @@ def _absolute(value: Path | None) -> Path | None:
 IntakeTokens = Annotated[
     Tokens | None,
     BeforeValidator(_read),
+    # Not even the digests are to be written down.
+    PlainSerializer(lambda tokens: None if tokens is None else "**********"),
     Field(
         description="Bearer tokens of the HTTP intake, one or more, separated by commas; without any it takes nothing."
     ),

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from config.accounts import Origin
 from config.caps import CapSettings
 from config.intake import EnqueueFilesBelow, IntakeMaxBytes, IntakeTokens
+from config.intake_rate import IntakeRate
 from config.limits import LimitSettings
 from config.messages import MessageKey
 from config.partners import Weights
@@ -227,6 +228,7 @@ class Settings(BaseSettings):
         default="auto", description="`json` a line an event, `pretty` for people; `auto`: pretty on a terminal."
     )
     intake_tokens: IntakeTokens = None
+    intake_rate: IntakeRate = None
     intake_max_bytes: IntakeMaxBytes = 256 * 1024 * 1024
     enqueue_files_below: EnqueueFilesBelow = None
     flower_auth: SecretStr | None = Field(

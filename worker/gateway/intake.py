@@ -21,6 +21,7 @@ from worker.gateway.openapi import document
 from worker.gateway.operations import routes_of
 from worker.gateway.photos import ControlPort, Photos, Window
 from worker.gateway.problems import answer
+from worker.gateway.rates import Rates
 from worker.gateway.table import asking, looking, taking
 from worker.ledger.control import Control
 from worker.ledger.reading import Reader
@@ -76,7 +77,7 @@ def routes(fleet: Fleet, control_of: ControlOf = _control) -> list[BaseRoute]:
     return [
         Route("/v1/openapi.json", openapi),
         Route("/docs", docs),
-        *routes_of(operations, settings.intake_tokens),
+        *routes_of(operations, settings.intake_tokens, Rates(settings.intake_rate) if settings.intake_rate else None),
     ]
 
 

@@ -113,6 +113,7 @@ def _answer(status: HTTPStatus, answer: Answer) -> dict[str, Any]:
 
 
 _HEADERS: Final[Mapping[HTTPStatus, tuple[str, str, dict[str, Any]]]] = {
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "Seconds to wait.", {"type": "integer", "minimum": 1}),
     HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", "Seconds to wait.", {"type": "integer", "minimum": 1}),
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", "How to say who you are.", {"type": "string"}),
 }

@@ -8,6 +8,8 @@ always 503 with `Retry-After`, never an error of the client's.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from config.intake import Tokens
+    from worker.gateway.rates import Rates
 
 logger = logging.getLogger(__name__)
 
@@ -100,10 +103,11 @@ class AsSent(Route):
 class Resource:
     """All operations of one path, as an ASGI app."""
 
-    def __init__(self, operations: Mapping[str, Operation], tokens: Tokens | None) -> None:
-        """`operations` by method; without `tokens` nobody is let in."""
+    def __init__(self, operations: Mapping[str, Operation], tokens: Tokens | None, rates: Rates | None = None) -> None:
+        """`operations` by method; without `tokens` nobody is let in; `rates` are all routes' together."""
         self._operations = operations
         self._tokens = tokens
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -132,28 +136,35 @@ class Resource:
                 f"possible is {allowed}",
                 headers={"Allow": allowed},
             )
-        check_token(request, self._tokens)
+        who = check_token(request, self._tokens)
+        if self._rates is not None and (wait_s := self._rates.wait_s(who, now_s=time.monotonic())):
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "this token asks more often than it may (STAGECREW_INTAKE_RATE)",
+                "send the same again after Retry-After seconds",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
         values = _checked(operation.in_path, request.path_params) | _query(operation.query, request)
         return await operation.act(Call(request=request, values=values))
 
 
-def routes_of(operations: Iterable[Operation], tokens: Tokens | None) -> list[AsSent]:
+def routes_of(operations: Iterable[Operation], tokens: Tokens | None, rates: Rates | None = None) -> list[AsSent]:
     """Return one route a path."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for operation in operations:
         by_path[operation.path][operation.method] = operation
-    return [AsSent(path, Resource(found, tokens)) for path, found in by_path.items()]
+    return [AsSent(path, Resource(found, tokens, rates)) for path, found in by_path.items()]
 
 
-def check_token(request: Request, tokens: Tokens | None) -> None:
-    """Let in whoever has a token. Raises Refusal: 403 when there are no tokens at all, else 401."""
+def check_token(request: Request, tokens: Tokens | None) -> int:
+    """Return which of the tokens a request has. Raises Refusal: 403 when there are no tokens at all, else 401."""
     if tokens is None:
         # On loopback too: behind a proxy everybody comes from there.
         detail, remedy = "this gateway has no token by which to know you", "set STAGECREW_INTAKE_TOKENS and restart it"
         raise Refusal(HTTPStatus.FORBIDDEN, detail, remedy)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and tokens.fits(token.strip()):
-        return
+    if scheme.lower() == "bearer" and (which := tokens.which(token.strip())) is not None:
+        return which
     detail = "the token is not one of this gateway's" if token else "there is no token"
     remedy = "send Authorization: Bearer TOKEN with one of STAGECREW_INTAKE_TOKENS"
     raise Refusal(HTTPStatus.UNAUTHORIZED, detail, remedy, headers={"WWW-Authenticate": 'Bearer realm="stagecrew"'})

@@ -71,6 +71,7 @@ _ALWAYS: Final = {
     HTTPStatus.BAD_REQUEST: _problem("A parameter is missing, unknown or wrong."),
     HTTPStatus.UNAUTHORIZED: _problem("The token is missing or wrong."),
     HTTPStatus.FORBIDDEN: _problem("The gateway has no tokens: STAGECREW_INTAKE_TOKENS is not set."),
+    HTTPStatus.TOO_MANY_REQUESTS: _problem("This token asks more often than STAGECREW_INTAKE_RATE lets it."),
     HTTPStatus.SERVICE_UNAVAILABLE: _problem("Not now: send the same again after `Retry-After` seconds."),
 }
 _NOT_FOUND: Final = _problem("The ledger does not know it, or forgot it after its retention.")
