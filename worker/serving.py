@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 WATCH_S: Final = 2.0
 #: The pause before services that did not open, or a loop that ended, are tried again, in seconds.
 AGAIN_S: Final = 5.0
+#: The pause before a loop that did not end is cancelled again, in seconds.
+STUBBORN_S: Final = 0.5
 
 
 class Serving:
@@ -150,9 +152,7 @@ class Serving:
         self.tried.set()
         tasks = [asyncio.create_task(_kept_going(name, loop), name=name) for name, loop in loops.items()]
         await stopping.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _ended(tasks)
 
     def _name_account(self) -> None:
         """Let the account stand in everything that is logged from here on, where there are several."""
@@ -181,6 +181,15 @@ async def _kept_going(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(AGAIN_S)
         else:
             return
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended: a library below may swallow a cancellation, and the loop would go on."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=STUBBORN_S)
 
 
 async def _within(stopping: asyncio.Event, seconds: float) -> None:

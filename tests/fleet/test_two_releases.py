@@ -15,7 +15,9 @@ from worker.core.photo import Stage
 from worker.embedded.processes import spawn
 
 Build = Callable[..., Fleet]
-PHOTOS = 32
+SLOTS = 6
+#: Jobs that are in flight while the lead changes take so long, in seconds of the API's time.
+HOLD_S = 20_000
 
 
 class Mixed:
@@ -64,31 +66,37 @@ class Mixed:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def goes_on(self) -> None:
-        """Wait until four more photos are done."""
-        before = self.crew.snapshot().stages.get(Stage.DONE, 0)
-        self.crew.wait_for("progress", lambda found: found.stages.get(Stage.DONE, 0) >= before + 4)
+    def in_the_middle(self, *, old: int, new: int) -> None:
+        """Enqueue photos by both releases and wait until all slots are taken, by jobs that do not end meanwhile."""
+        self.crew.sandbox.configure(job_min_s=HOLD_S, job_max_s=HOLD_S)
+        self.enqueue("old", old)
+        self.enqueue("new", new)
+        self.crew.wait_for("full slots", lambda found: found.stages.get(Stage.GENERATING, 0) == SLOTS)
+
+    def to_the_end(self) -> None:
+        """Let the jobs end, and wait for all photos."""
+        self.crew.sandbox.configure(job_min_s=10, job_max_s=20)
+        self.crew.sandbox.advance(HOLD_S)
+        self.crew.wait_for_all(self.asked)
 
 
-def test_a_fleet_of_two_releases_stages_what_both_enqueued_once_whoever_leads(fleet: Build) -> None:
-    crew = fleet(workers=0, in_flight=8, job_min_s=20, job_max_s=60)
-    crew.environ["STAGECREW_LIMITS__IN_FLIGHT"] = "8"
+def test_what_either_release_began_the_other_ends_once_whoever_leads(fleet: Build) -> None:
+    crew = fleet(workers=0, in_flight=SLOTS)
+    crew.environ["STAGECREW_LIMITS__IN_FLIGHT"] = str(SLOTS)
     mixed = Mixed(crew)
     mixed.start("old-1")
     mixed.leads("old-1")
     mixed.start("new-1")
-    mixed.enqueue("old", PHOTOS // 2)
-    mixed.enqueue("new", PHOTOS // 2)
-    mixed.goes_on()
+    mixed.in_the_middle(old=8, new=4)
     mixed.end("old-1")
     mixed.leads("new-1")
-    mixed.goes_on()  # this release alone, with what the previous one began
+    mixed.to_the_end()
     mixed.start("old-2")
+    mixed.in_the_middle(old=4, new=8)
     mixed.end("new-1")
     mixed.leads("old-2")
-    # And the other way round: the previous release ends it alone.
-    crew.wait_for_all(PHOTOS)
-    books = crew.check_books(staged=PHOTOS)
-    assert books["jobs_created"] == PHOTOS
+    mixed.to_the_end()
+    books = crew.check_books(staged=mixed.asked)
+    assert books["jobs_created"] == mixed.asked
     assert books["refused"] == {}
     assert "Traceback" not in crew.logs()
