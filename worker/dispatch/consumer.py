@@ -14,6 +14,7 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 
 from config.celeryconfig import PLAIN_QUEUE
+from worker.dispatch.steps_in_memory import StepsInMemory
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ class CarefulConsumer(Consumer):
     hub: Any
     event_dispatcher: Any
     _flush_is_due = False
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Any:
+        """Connect to the broker; steps that are taken from it cost it nothing more."""
+        connection: Any = super().connection_for_read(heartbeat)
+        connection.default_channel.QoS = StepsInMemory
+        return connection
 
     def on_send_event_buffered(self) -> Any:
         """Publish what Flower shows a few times a second: at each turn of the loop it would cost as much as a task."""

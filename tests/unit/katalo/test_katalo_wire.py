@@ -112,7 +112,7 @@ def test_a_call_that_found_no_free_connection_was_not_sent(serve, silence) -> No
     async def run() -> None:
         async with (
             serve(silence) as seen,
-            KataloClient(base_url=seen.address, api_key=KEY, max_connections=1, connect_s=0.05, call_s=1) as door,
+            KataloClient(base_url=seen.address, api_key=KEY, max_connections=1, connect_s=0.5, call_s=2) as door,
         ):
             errors = await asyncio.gather(CREATE(door), CREATE(door), return_exceptions=True)
         assert sorted(type(error).__name__ for error in errors) == ["NotSent", "OutcomeUnknown"]
