@@ -145,7 +145,9 @@ class Settings(BaseSettings):
         default="127.0.0.1", pattern=r"^[^\s/]+$", description="Address that the gateway listens on."
     )
     gateway_port: int = Field(default=8080, ge=0, le=65535, description="Port of the gateway; 0 takes a free one.")
-    metrics_host: str = Field(default="127.0.0.1", description="Address that each worker shows its metrics on.")
+    metrics_host: str = Field(
+        default="127.0.0.1", pattern=r"^[^\s/]+$", description="Address that each worker shows its metrics on."
+    )
     metrics_port: int | None = Field(
         default=None,
         ge=0,

@@ -47,6 +47,7 @@ def test_each_variable_reaches_its_setting(name: str) -> None:
         "KATALO_WEBHOOK_SECRET": "a\nb",
         "STAGECREW_BROKER_URL": None,
         "STAGECREW_GATEWAY_HOST": "http://host",
+        "STAGECREW_METRICS_HOST": "http://host",
         "STAGECREW_STATE_DIR": None,
     }
     value = wrong.get(name, "wrong" if name != "STAGECREW_FLOWER_AUTH" else "nobody")
