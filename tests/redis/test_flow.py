@@ -286,44 +286,6 @@ def test_a_paused_account_says_why_and_sends_nothing(tell: Tell) -> None:
     tell(story)
 
 
-def test_an_emptied_redis_counts_as_a_whole_window_spent(tell: Tell) -> None:
-    async def story(account: Account) -> None:
-        await account.begin()
-        await account.enqueue("a", 1)
-        assert len(await account.dispatch()) == 1
-        await account.redis.flushall()
-        await account.beat("worker-1")
-        await account.enqueue("a", 1)
-        assert await account.dispatch() == ()
-        account.push(WINDOW_MS - 1)
-        await account.beat("worker-1")
-        assert await account.dispatch() == ()
-        account.push(2)
-        assert len(await account.dispatch()) == 1
-
-    tell(story)
-
-
-def test_a_restarted_redis_holds_its_budgets_before_any_script_can_spend_them(tell: Tell) -> None:
-    """A restart empties the server's script cache, which is how it is noticed."""
-
-    async def story(account: Account) -> None:
-        await account.begin()
-        await account.dispatch()
-        await account.redis.set("sc1:{default}:boot", 0)
-        await account.dispatch()
-        assert await account.redis.get("sc1:{default}:boot") == "0", "nothing is held while the server runs on"
-        await account.redis.script_flush()
-        await account.enqueue("a", 1)
-        assert await account.dispatch() == ()
-        account.push(1_999)
-        assert await account.dispatch() == ()
-        account.push(1)
-        assert len(await account.dispatch()) == 1
-
-    tell(story)
-
-
 @pytest.mark.parametrize("job_ms", [30_000, 64_123, 1])
 def test_durations_of_jobs_are_learnt_and_the_latest_count_most(tell: Tell, job_ms: int) -> None:
     async def story(account: Account) -> None:

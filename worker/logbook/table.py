@@ -45,6 +45,18 @@ PHOTOS: Final[Mapping[str, Entry]] = {
         "The API refuses the account as a whole: key, entitlement or allowance. Nothing is sent, no attempt is spent.",
         "See the alert StagecrewAccountParked.",
     ),
+    "batch not opened": Entry(
+        "Redis did not answer; nothing of the message was begun, and its photos are handed out again.", _AWAY
+    ),
+    "leases not given back": Entry("Redis did not answer; the leases run out instead.", _AWAY),
+    "photos of a newer release are left to its workers": Entry(
+        "A newer release has written their rows; its workers go on with them.",
+        "Nothing during a rolling deploy; else bring this worker up to the fleet's release.",
+    ),
+    "a newer release's message is left to its workers": Entry(
+        "The message says more than this release knows; its photos are handed out again.",
+        "Nothing during a rolling deploy; else bring this worker up to the fleet's release.",
+    ),
     "uncertain photo's job found": Entry("A create that was never answered did make a job; the photo goes on with it."),
 }
 
@@ -59,6 +71,28 @@ FLEET: Final[Mapping[str, Entry]] = {
     "stagecrew.enqueue": Entry(
         "A message in the queue `celery` was not ours and was given back.",
         "Let producers name the queue `stagecrew.enqueue`.",
+    ),
+    "the broker had what is no message; it is dropped, and the connection begun anew": Entry(
+        "Something else has written into a queue of ours; the photos are not touched by it.",
+        "Find out who else writes to the broker.",
+    ),
+    "message dropped: it is not one of Celery's": Entry(
+        "It could not be read as a task.", "Find out who else writes to the broker."
+    ),
+    "messages dropped: not signed with STAGECREW_MESSAGE_KEY; their sender needs that key (docs/security.md), or "
+    "somebody else writes to the broker": Entry(
+        "`dropped` messages of `task` since the line before carried no signature, or a wrong one.",
+        "Give every producer and worker the same keys, or find out who else writes to the broker.",
+    ),
+    "draining": Entry("The worker was told to end: it begins nothing new and settles `steps` within `grace_s`."),
+    "steps left to their leases": Entry(
+        "The worker ended before they were done; others do them when the leases have run out.",
+        "Nothing; with a longer STAGECREW_SHUTDOWN_GRACE_S it happens less.",
+    ),
+    "systemd was not told": Entry("The socket in NOTIFY_SOCKET did not take the message.", "Look at the unit."),
+    "no sign of life written": Entry(
+        "The file that the health check reads could not be written.",
+        "Set STAGECREW_ALIVE_FILE to where the worker may write.",
     ),
     "batch of an account left alone": Entry(
         "A message is about an account that this worker does not serve (yet).",
