@@ -44,6 +44,8 @@ GC_THRESHOLDS: Final = (20_000, 20, 50)
 #: How long the process waits for its loop to start and to end, in seconds.
 START_S: Final = 30.0
 STOP_S: Final = 20.0
+#: The pause before steps that did not stop are stopped again, in seconds.
+STUBBORN_S: Final = 0.5
 #: A message of a newer release is sent out again after so long, in ms: perhaps to a worker that knows it.
 LEFT_MS: Final = 2_000
 
@@ -128,9 +130,12 @@ class Process:
             serving.drain()
         self._loop.call_later(self._settings.shutdown_grace_s, self._abandon, "the grace period is over")
 
-    def _abandon(self, why: str) -> None:
+    def _abandon(self, why: str = "") -> None:
         if left := sum(serving.abandon() for serving in self._serving.values()):
-            logger.warning("steps left to their leases", extra={"steps": left, "reason": why})
+            if why:
+                logger.warning("steps left to their leases", extra={"steps": left, "reason": why})
+            # A library below may swallow a cancellation.
+            self._loop.call_later(STUBBORN_S, self._abandon)
 
     def stop(self) -> None:
         """Close everything and end the loop."""
