@@ -35,7 +35,17 @@ LIMIT, DAY_CAP = 3, {"y": 2}
 ENOUGH = 4
 FAILED_JOB = "generation.failed"
 #: What may happen in the middle of a round.
-BETWEEN = ("a lower cap", "too many jobs", "a message again", "a 429", "a webhook", "another order", "cancel", "pause")
+BETWEEN = (
+    "a lower cap",
+    "too many jobs",
+    "a message again",
+    "a 429",
+    "a webhook",
+    "another order",
+    "another picture",
+    "cancel",
+    "pause",
+)
 ANY = st.integers(0, 1_000)
 INTERRUPTIONS = st.lists(st.sampled_from(BETWEEN), min_size=1, max_size=3)
 MOMENTS = st.sampled_from([1_000, 1, 300, 5_001, 9_000, 11_000])
@@ -207,8 +217,14 @@ class LedgerMachine(Driver, RuleBasedStateMachine):
             self.webhook(nth, COMPLETED, by_job=True, by_reference=nth % 2 == 0)
         elif what == "another order":
             self.enqueue(LISTINGS[0], 2, STYLES[nth % 2], PARTNERS[0], 0)
-        elif what in {"cancel", "pause"} and self.open():
-            _ = self.cancel(nth, keep=nth % 2 == 0) if what == "cancel" else self.pause(nth)
+        elif what == "cancel" and self.open():
+            # One whose create is sent, if there is any: all others are just withdrawn.
+            sent = [at for at, card in enumerate(self.open()) if card.stage in {Stage.CREATING, Stage.GENERATING}]
+            self.cancel(sent[0] if sent else nth, keep=nth % 2 == 0)
+        elif what == "another picture" and self.pictured():
+            self.regenerate(nth)
+        elif what == "pause" and self.open():
+            self.pause(nth)
 
     @rule(ms=MOMENTS)
     def dispatch(self, ms: int) -> None:

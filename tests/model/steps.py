@@ -21,8 +21,8 @@ ANSWERS: dict[StepName, tuple[str, ...]] = {
     StepName.INGEST_SOURCE: ("ready", "started", "flow_control", "receipt", "down", "passing", "source", "staged"),
     StepName.POLL_INGEST: ("ready", "running", "not_there", "passing", "rejected"),
     StepName.CREATE_GENERATION: (
-        "created", "passing", "flow_control", "lost", "down", "rejected", "conflict", "asset_gone", "unsent",
-        "too_late",
+        "created", "flow_control", "rejected", "passing", "flow_control", "lost", "down", "rejected", "conflict",
+        "asset_gone", "unsent", "too_late",
     ),
     StepName.POLL_GENERATION: ("succeeded", "running", "failed", "empty", "not_there", "passing"),
     StepName.STORE_OUTPUTS: ("stored", "expired", "down", "given_up"),
