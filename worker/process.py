@@ -188,6 +188,7 @@ class Process:
                 logger.exception("the worker's loop ended")
         finally:
             self._started.set()
+            self._end_what_is_left()
             self._loop.close()
 
     async def _ticking(self) -> None:
@@ -196,6 +197,13 @@ class Process:
             await self._live()
         finally:
             ticking.cancel()
+
+    def _end_what_is_left(self) -> None:
+        """Cancel the batches that still run: their threads wait for an end, and the process for its threads."""
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
     async def _live(self) -> None:
         for doubt in self._settings.origin.doubts:

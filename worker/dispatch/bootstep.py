@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class ProcessStep(bootsteps.StartStopStep):
-    """Before the pool, so that tasks find their loop; stopped after it, so that running steps can settle."""
+    """Starts before the consumer, so that tasks find their loop; ends after the pool, so that running steps can settle.
+
+    Celery orders its parts by what each requires, and otherwise anew in each process; so the end of the pool is waited
+    for here, whichever of the two it stops first.
+    """
 
     requires = ("celery.worker.components:Timer",)
 
@@ -59,15 +63,18 @@ class ProcessStep(bootsteps.StartStopStep):
         self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
         signals.worker_shutting_down.connect(self._drain, weak=False)
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
-        """Close everything; the pool has already ended its tasks."""
+    def stop(self, parent: Any) -> None:
+        """Close everything once the pool's tasks have ended."""
+        if self._process is not None and parent.pool is not None:
+            # Nothing happens where it has stopped already.
+            parent.pool.stop()
+        self.terminate(parent)
+
+    def terminate(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Close everything at once, as at a cold shutdown; leases that are still open run out."""
         if self._process is not None:
             self._process.stop()
             self._process = None
-
-    def terminate(self, parent: Any) -> None:
-        """Close everything at a cold shutdown too; leases that are still open run out."""
-        self.stop(parent)
 
     def _drain(self, **_: Any) -> None:
         if self._process is not None:
