@@ -100,7 +100,7 @@ def test_bad_sources_fail_with_a_clear_reason_and_touch_nothing_else(fleet: Buil
     reasons = {view.photo_id: view.error_message or "" for view in crew.held(Stage.FAILED)}
     assert "HTML" in reasons["photo 1"]
     assert "larger than" in reasons["photo 3"]
-    assert "No such file" in reasons["photo 5"]
+    assert "there is no file" in reasons["photo 5"]
     assert "not an image" in reasons["photo 6"], "the API's own words"
 
 

@@ -13,6 +13,8 @@ DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 _HEAD: Final = f"""# Metrics and traces
 
+<!-- sh: not run: workers serve until they are told to end; a real fleet is scraped in a test -->
+
 Two kinds of process show metrics for Prometheus (OpenMetrics, where the scraper asks for it):
 
 | who | where | what |
