@@ -32,7 +32,7 @@ from worker.lifesign import Lifesign
 from worker.metrics.meters import Meters
 from worker.metrics.port import open_port
 from worker.metrics.pulse import Pulse
-from worker.serving import Serving
+from worker.serving import Serving, ended
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -188,7 +188,7 @@ class Process:
                 logger.exception("the worker's loop ended")
         finally:
             self._started.set()
-            self._end_what_is_left()
+            self._loop.run_until_complete(self._end_what_is_left())
             self._loop.close()
 
     async def _ticking(self) -> None:
@@ -198,12 +198,9 @@ class Process:
         finally:
             ticking.cancel()
 
-    def _end_what_is_left(self) -> None:
+    async def _end_what_is_left(self) -> None:
         """Cancel the batches that still run: their threads wait for an end, and the process for its threads."""
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        await ended(asyncio.all_tasks() - {asyncio.current_task()})
 
     async def _live(self) -> None:
         for doubt in self._settings.origin.doubts:

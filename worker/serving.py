@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from redis.exceptions import RedisError
@@ -152,7 +152,7 @@ class Serving:
         self.tried.set()
         tasks = [asyncio.create_task(_kept_going(name, loop), name=name) for name, loop in loops.items()]
         await stopping.wait()
-        await _ended(tasks)
+        await ended(tasks)
 
     def _name_account(self) -> None:
         """Let the account stand in everything that is logged from here on, where there are several."""
@@ -183,9 +183,9 @@ async def _kept_going(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def ended(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
     """Cancel tasks until all have ended: a library below may swallow a cancellation, and the loop would go on."""
-    left = set(tasks)
+    left = {task for task in tasks if task is not None}
     while left:
         for task in left:
             task.cancel()
