@@ -184,7 +184,7 @@ def stagecrew(ledger: FakeLedger, environ: dict[str, str]) -> Callable[..., Resu
     return run
 
 
-def working_worker(name: str = "one@host", version: str = "0.2.0") -> WorkerView:
+def working_worker(name: str = "one@host", version: str = "0.3.0") -> WorkerView:
     return WorkerView(name=name, hands=64, busy=3, version=version, seen_ms_ago=200)
 
 

@@ -59,9 +59,9 @@ def test_the_fleet_is_judged_by_its_picture(picture, part, mark):
 
 
 def test_mixed_releases_are_counted():
-    workers = (working_worker(version="0.2.0"), working_worker("two@host", version="0.1.0"))
+    workers = (working_worker(version="0.3.0"), working_worker("two@host", version="0.2.0"))
     found = {finding.part: finding for finding in checks.fleet(snapshot(workers=workers))}
-    assert found["workers"].text == "releases are mixed: 1 of 0.1.0, 1 of 0.2.0"
+    assert found["workers"].text == "releases are mixed: 1 of 0.2.0, 1 of 0.3.0"
 
 
 SINK = SinkView(
