@@ -30,6 +30,8 @@ PATIENT_TRIES: Final = 200
 MAX_LOST: Final = 25
 #: What a create's row keeps only until it is settled.
 INTENT_FIELDS: Final = ("body", "idempotency_key", "sent_ms")
+#: Stages of a job that has succeeded: it is paid for, so a failure is followed by reading it, never by buying another.
+PAID: Final = frozenset({Stage.STORING, Stage.ANNOUNCING})
 #: The least wait after flow control spoke, and after the API could not be reached at all. API time.
 FLOW_PAUSE_MS: Final = 1_000
 REFUSED_PAUSE_MS: Final = 5_000
@@ -180,7 +182,7 @@ def _retry(photo: Photo, trouble: Trouble, *, jitter: float, rules: Rules) -> St
     is_patient = trouble.cause is Cause.UNANSWERED
     if photo.attempt + 1 >= (max(rules.max_attempts, PATIENT_TRIES) if is_patient else rules.max_attempts):
         message = f"{trouble.message} (given up after {photo.attempt + 1} tries)"
-        return (fail_paid if photo.stage is Stage.STORING else fail)(trouble.code, message)
+        return (fail_paid if photo.stage in PAID else fail)(trouble.code, message)
     return Step(
         ending=Ending.RETRY,
         stage=photo.stage,

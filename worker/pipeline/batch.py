@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
-from worker.core.decide import MAX_LOST, after_trouble, fail, uncertain
+from worker.core.decide import MAX_LOST, PAID, after_trouble, fail, fail_paid, uncertain
 from worker.core.events import photo_failed
 from worker.core.photo import ENDED, Photo, Stage, StepName
 from worker.core.step import Ending, Step
@@ -221,4 +221,4 @@ def _lost_too_often(photo: Photo) -> Step:
     message = f"this step was lost {photo.lost} times with the worker that was at it; see the workers' logs"
     if photo.stage in {Stage.CREATING, Stage.GENERATING}:
         return uncertain(Trouble(cause=Cause.BUG, code="lost_too_often", message=message))
-    return fail("lost_too_often", message)
+    return (fail_paid if photo.stage in PAID else fail)("lost_too_often", message)

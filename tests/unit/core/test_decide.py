@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,8 +192,9 @@ def test_backing_off_is_bounded_and_never_shorter_than_asked(attempt: int, jitte
     assert max(least, 500) <= delay <= max(least, LONGEST_MS)
 
 
-def test_a_paid_job_that_can_not_be_stored_is_marked_for_a_replay_that_buys_nothing() -> None:
+@pytest.mark.parametrize("stage", [Stage.STORING, Stage.ANNOUNCING])
+def test_a_paid_job_that_can_not_be_stored_or_told_is_marked_for_a_replay_that_buys_nothing(stage: Stage) -> None:
     passing = Trouble(cause=Cause.PASSING, code="c", message="m")
-    step = decide(photo_in(Stage.STORING, attempt=MAX_ATTEMPTS), passing)
+    step = decide(photo_in(stage, attempt=MAX_ATTEMPTS), passing)
     assert (step.stage, step.fields) == (Stage.FAILED, {"resume": "1"})
     assert "job_id" not in step.drop
