@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from worker.core.decide import REPLAY_HORIZON_MS, after_store_trouble, after_trouble, fail, uncertain
+from redis.exceptions import RedisError
+
+from worker.core.decide import INTENT_FIELDS, REPLAY_HORIZON_MS, after_store_trouble, after_trouble, fail, uncertain
 from worker.core.durations import observed_ms
 from worker.core.events import timestamp
 from worker.core.identity import generation_key, reference
@@ -42,6 +44,8 @@ EMPTY_READS: Final = 5
 EMPTY_READ_MS: Final = 12_000
 #: Pause between reads of a job that is past its deadline.
 LATE_READ_MS: Final = 60_000
+#: Pause after Redis did not answer whether a create may be sent.
+REDIS_PAUSE_MS: Final = 1_000
 #: Metadata of the user's own that goes along: few, flat and short (contract, section 12, point 40).
 MAX_METADATA: Final = 10
 MAX_METADATA_CHARACTERS: Final = 200
@@ -67,9 +71,13 @@ async def _send(services: Services, photo: Photo, intent: Mapping[str, str]) -> 
     route = Route.REGENERATE if photo.parent_job_id else Route.GENERATIONS
     photo = replace(photo, source_asset_id=photo.source_asset_id or intent.get("source_asset_id"))
     body, key = intent["body"], intent["idempotency_key"]
-    answer = await services.admission.admit(
-        photo, [services.limits.budgets[route]], takes_slot=True, intent=intent, stage=Stage.CREATING
-    )
+    try:
+        answer = await services.admission.admit(
+            photo, [services.limits.budgets[route]], takes_slot=True, intent=intent, stage=Stage.CREATING
+        )
+    except RedisError:
+        # Granted or not: without the answer nothing was sent.
+        return _unsent(photo, delay_ms=REDIS_PAUSE_MS)
     if isinstance(answer, Stale):
         raise LeaseLost
     if isinstance(answer, Wait):
@@ -250,12 +258,18 @@ async def _receipt(services: Services, photo: Photo, job_id: str, key: str) -> b
     return True
 
 
-def _unsent(photo: Photo) -> Step:
-    """Return what follows a grant that grew old before the send: nothing was sent by this try."""
+def _unsent(photo: Photo, *, delay_ms: int = 0) -> Step:
+    """Return what follows a grant that grew old before the send, or was not answered: nothing was sent by this try."""
     if photo.stage is Stage.INGESTED:
-        drop = ("body", "idempotency_key", "sent_ms")
-        return Step(ending=Ending.BACKLOG, stage=Stage.INGESTED, drop=drop, release_slot=True, unspent=True)
-    return Step(ending=Ending.WAIT, stage=Stage.CREATING)
+        return Step(
+            ending=Ending.BACKLOG,
+            stage=Stage.INGESTED,
+            delay_ms=delay_ms,
+            drop=INTENT_FIELDS,
+            release_slot=True,
+            unspent=True,
+        )
+    return Step(ending=Ending.WAIT, stage=Stage.CREATING, delay_ms=delay_ms)
 
 
 def _too_late(photo: Photo) -> Trouble:
