@@ -11,6 +11,7 @@ from worker import keys
 from worker.core.photo import Stage, StepName
 from worker.dispatch.dispatcher import Dispatcher
 from worker.flow.dispatching import Dispatched
+from worker.flow.limits import ALIVE_MS
 from worker.lua import source
 
 ROOT = keys.root("default")
@@ -70,6 +71,18 @@ def test_the_last_worker_to_go_takes_back_what_nobody_began_and_nothing_else(tel
         again = await account.dispatch("worker-3")
         assert {photo.key for photo in again} >= {photo.key for photo in sent[1:]}
         assert [photo.key for photo in again if "lost" in await row_of(account, photo)] == []
+
+    tell(story)
+
+
+def test_of_a_worker_that_died_nothing_stays(tell: Tell) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        account.push(ALIVE_MS + 1)
+        await account.beat("worker-2")
+        await account.dispatch("worker-2")
+        assert await account.redis.hkeys(f"{ROOT}hands") == ["worker-2"]  # type: ignore[misc]
+        assert [worker.name for worker in (await account.snapshot()).workers] == ["worker-2"]
 
     tell(story)
 

@@ -22,7 +22,10 @@ end
 
 local function hands_free(root, now, alive_ms)
   local hands, workers = 0, 0
-  redis.call('ZREMRANGEBYSCORE', root .. 'workers', '-inf', now - alive_ms)
+  for _, died in ipairs(redis.call('ZRANGEBYSCORE', root .. 'workers', '-inf', now - alive_ms)) do
+    redis.call('ZREM', root .. 'workers', died)
+    redis.call('HDEL', root .. 'hands', died)
+  end
   for _, worker in ipairs(redis.call('ZRANGE', root .. 'workers', 0, -1)) do
     hands = hands + cjson.decode(redis.call('HGET', root .. 'hands', worker) or '[0]')[1]
     workers = workers + 1
