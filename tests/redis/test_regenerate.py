@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from worker.ledger.snapshot import Verdict
 from worker.ledger.verdicts import CancelVerdict, Regenerated, RegenerateVerdict
 from worker.storage.latest import point_to
 from worker.storage.manifest import Manifest
-from worker.storage.store import open_store
+from worker.storage.store import ObjectStore, open_store
 
 PHOTO = ("a", "photo-0")
 
@@ -236,31 +237,51 @@ def test_another_picture_that_waits_can_be_withdrawn_and_the_first_stays(tell: T
     tell(story)
 
 
-@pytest.mark.parametrize("regeneration", [0, 2])
-def test_a_photo_whose_row_has_expired_is_regenerated_from_its_manifest(tell: Tell, tmp_path, regeneration) -> None:
+async def only_in_store(folder: Path, regeneration: int) -> ObjectStore:
+    """Return a store that has the latest picture of a photo whose row has expired."""
+    manifest = Manifest(
+        account="default",
+        listing_id="a",
+        photo_id="photo-0",
+        partner="acme",
+        fingerprint="f" * 32,
+        revision=1 + regeneration,
+        regeneration=regeneration,
+        job_id="old",
+        request={"source": "/a/0.jpg", "workflow": "staging", "capture_type": "photo"},
+        outputs=(),
+        created_at="",
+        staged_at="",
+        metadata={"agent": "Ada"},
+    )
+    place = folder / "a" / "photo-0" / ("f" * 32) / (f"r{regeneration}" if regeneration else "")
+    place.mkdir(parents=True)
+    (place / "manifest.json").write_text(manifest.model_dump_json())
+    store = open_store(folder.as_uri())
+    await point_to(store, manifest, accepted_ms=1)
+    return store
+
+
+def test_a_number_that_is_there_already_brings_no_expired_row_back(tell: Tell, tmp_path: Path) -> None:
     async def story(account: Account) -> None:
         await account.begin()
-        store = open_store(tmp_path.as_uri())
-        manifest = Manifest(
-            account="default",
-            listing_id="a",
-            photo_id="photo-0",
-            partner="acme",
-            fingerprint="f" * 32,
-            revision=1 + regeneration,
-            regeneration=regeneration,
-            job_id="old",
-            request={"source": "/a/0.jpg", "workflow": "staging", "capture_type": "photo"},
-            outputs=(),
-            created_at="",
-            staged_at="",
-            metadata={"agent": "Ada"},
-        )
-        folder = tmp_path / "a" / "photo-0" / ("f" * 32) / (f"r{regeneration}" if regeneration else "")
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(manifest.model_dump_json())
-        await point_to(store, manifest, accepted_ms=1)
-        control = Control(account.ledger, store=store)
+        control = Control(account.ledger, store=await only_in_store(tmp_path, 2))
+        for number in (1, 2):
+            [answer] = await control.regenerate([PHOTO], number=number)
+            assert (answer.verdict, answer.stage, answer.number) == (RegenerateVerdict.THERE, Stage.DONE, 2)
+        assert await account.ledger.listing("a") == []
+        assert (await account.snapshot()).stages == {}
+
+    tell(story)
+
+
+@pytest.mark.parametrize("regeneration", [0, 2])
+def test_a_photo_whose_row_has_expired_is_regenerated_from_its_manifest(
+    tell: Tell, tmp_path: Path, regeneration: int
+) -> None:
+    async def story(account: Account) -> None:
+        await account.begin()
+        control = Control(account.ledger, store=await only_in_store(tmp_path, regeneration))
         [answer] = await control.regenerate([PHOTO])
         assert (answer.verdict, answer.number) == (RegenerateVerdict.ASKED, regeneration + 1)
         [answer] = await control.regenerate([PHOTO])

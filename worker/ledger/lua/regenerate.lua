@@ -27,7 +27,12 @@ end
 
 local function regenerate(key, meant, kept)
   local row = root .. 'p:' .. key
-  if kept ~= '' and redis.call('EXISTS', row) == 0 then restore(key, row, cjson.decode(kept)) end
+  if kept ~= '' and redis.call('EXISTS', row) == 0 then
+    local last = cjson.decode(kept)
+    -- A row that nothing is made of would have no end, and no lifetime.
+    if meant <= tonumber(last.regeneration) then return 'there', 'done', tonumber(last.regeneration) end
+    restore(key, row, last)
+  end
   local known = redis.call('HMGET', row, 'stage', 'priority', 'partner', 'regeneration', 'parent_job_id', 'job_id')
   local stage, number, parent = known[1], tonumber(known[4] or '0'), known[5]
   if not stage then return 'unknown', '', 0 end
