@@ -6,7 +6,7 @@
 | 400 | signed, but no JSON object | nothing: it would be the same again |
 | 401 | no secret of any account signed it | nothing; it is counted, and polling makes up for it |
 | 413 | larger than a webhook can be; the rest is not read | nothing |
-| 503 | Redis is away, no secret is set, any trouble of ours, or the body came too slowly | send it again |
+| 503 | Redis is away, no secret is set, any trouble of ours, a body too slow, or too many at once | send it again |
 
 The signature is checked over the raw bytes, in constant time, before anything is parsed. It decides whose webhook it
 is: the account in the path is only where the search begins, so that a wrong or stale path loses nothing.
@@ -41,6 +41,8 @@ HEADER: Final = "x-katalo-signature"
 MAX_BYTES: Final = 256 * 1024
 #: Until a body must have come, in seconds: a sender that dribbles holds nothing for ever.
 BODY_S: Final = 20.0
+#: Of all bodies together that are here at once: nobody is known by his signature before his body is whole.
+MOST_HELD_BYTES: Final = 32 * 1024 * 1024
 #: Until storing counts as failed, in seconds: the sender's patience is unknown, and it sends again.
 STORE_S: Final = 4.0
 #: Webhooks that are being stored at once: each takes a connection to Redis.
@@ -55,18 +57,21 @@ _CLOSE: Final = {"Connection": "close"}
 class Webhooks:
     """The route's state: how many are being stored, and when a refusal was last logged."""
 
-    def __init__(self, gateway: Gateway, *, body_s: float = BODY_S) -> None:
-        """Nothing is opened. `body_s`: until a body must have come."""
+    def __init__(self, gateway: Gateway, *, body_s: float = BODY_S, most_held_bytes: int = MOST_HELD_BYTES) -> None:
+        """Nothing is opened. `body_s`: until a body must have come; `most_held_bytes`: of all bodies at once."""
         self._gateway = gateway
         self._body_s = body_s
+        self._most_held_bytes = most_held_bytes
+        self._held_bytes = 0
         self._storing = asyncio.Semaphore(AT_ONCE)
         self._logged_s = float("-inf")
         self._unlogged = 0
 
     async def __call__(self, request: Request) -> Response:
         """Answer one webhook."""
+        body = bytearray()
         try:
-            return await self._answer(request)
+            return await self._answer(request, body)
         except (RedisError, OSError, TimeoutError) as error:
             logger.warning("webhook not stored", extra={"reason": type(error).__name__})
         except ClientDisconnect:
@@ -74,18 +79,23 @@ class Webhooks:
             return Response(status_code=400)
         except Exception:
             logger.exception("webhook not taken in")
+        finally:
+            self._held_bytes -= len(body)
         return _refusal(503, "it could not be stored now; send it again", _AGAIN)
 
-    async def _answer(self, request: Request) -> Response:  # noqa: PLR0911 - one answer a row of the table above
+    async def _answer(self, request: Request, read: bytearray) -> Response:  # noqa: PLR0911 - one answer a row of the table above
         named = request.path_params.get("account", DEFAULT)
         try:
             async with asyncio.timeout(self._body_s):
-                body = await _body(request)
+                is_small = await self._read(request, read)
         except TimeoutError:
             return _refusal(503, f"the body did not come within {self._body_s:g} s", _AGAIN | _CLOSE)
-        if body is None:
+        if self._held_bytes > self._most_held_bytes:
+            return _refusal(503, "too many bodies are being read; send it again", _AGAIN | _CLOSE)
+        if not is_small:
             await self._count(named, Outcome.TOO_LARGE)
             return _refusal(413, f"a webhook has at most {MAX_BYTES} bytes", _CLOSE)
+        body = bytes(read)
         secrets = self._gateway.secrets()
         account = _signed_by(body, request.headers.get(HEADER), secrets, named)
         if account is None:
@@ -109,6 +119,18 @@ class Webhooks:
             outcome = await self._gateway.accounts[account].inbox.take(notice)
         logger.debug("webhook", extra={"account": account, "job": notice.job_id, "outcome": outcome.value})
         return JSONResponse({"outcome": outcome.value})
+
+    async def _read(self, request: Request, body: bytearray) -> bool:
+        """Read the raw body; False when it is too large. No more is read than it, and all together, may have."""
+        declared = request.headers.get("content-length", "0")
+        if declared.isdecimal() and (len(declared) > len(str(MAX_BYTES)) or int(declared) > MAX_BYTES):
+            return False
+        async for chunk in request.stream():
+            body += chunk
+            self._held_bytes += len(chunk)
+            if len(body) > MAX_BYTES or self._held_bytes > self._most_held_bytes:
+                break
+        return len(body) <= MAX_BYTES
 
     async def _count(self, named: str, outcome: Outcome) -> None:
         accounts = self._gateway.accounts
@@ -140,19 +162,6 @@ def routes(gateway: Gateway) -> list[Route]:
 
     paths = (ROUTE, f"{ROUTE}/", f"{ROUTE}/{{account}}", f"{ROUTE}/{{account}}/")
     return [Route(path, endpoint, methods=["POST"]) for path in paths]
-
-
-async def _body(request: Request) -> bytes | None:
-    """Return the raw body; None when it is too large, of which no more than the cap is read."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and (len(declared) > len(str(MAX_BYTES)) or int(declared) > MAX_BYTES):
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            return None
-    return bytes(body)
 
 
 def _signed_by(body: bytes, header: str | None, secrets: Mapping[str, tuple[str, ...]], named: str) -> str | None:
