@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: An id that came with an unfamiliar status is used after this many reads (contract, section 12, point 9).
 SETTLING_READS: Final = 3
+#: So many hosts that the API can't fetch from are remembered; each costs no more than one vain try.
+MOST_UNFETCHABLE: Final = 10_000
 
 
 async def ingest_source(services: Services, photo: Photo) -> Step:
@@ -149,6 +151,8 @@ async def _after_answer(services: Services, photo: Photo, ingest: Ingest, fields
 
 def _upload_instead(services: Services, photo: Photo, reason: str) -> Step:
     """Return what follows when the API could not fetch a source: our own bytes, for this host from now on."""
+    if len(services.unfetchable) >= MOST_UNFETCHABLE:
+        services.unfetchable.clear()
     services.unfetchable.add(urlsplit(photo.request.source).hostname)
     trouble = Trouble(cause=Cause.NOT_THERE, code="not_fetched", message=f"the API could not fetch it ({reason})")
     return ingest_again(photo, trouble)
