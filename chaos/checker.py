@@ -22,6 +22,7 @@ from chaos.orders import Order
 STAGED: Final = "stagecrew.photo.staged.v1"
 FAILED: Final = "stagecrew.photo.failed.v1"
 ENDS: Final = frozenset({STAGED, FAILED})
+COMPLETED: Final = "stagecrew.listing.completed.v1"
 #: Stages in which a photo waits for a person, and `status` says so.
 HELD: Final = frozenset({"parked", "uncertain"})
 #: Stages that are an end.
@@ -111,6 +112,13 @@ def the_bill_is_right_to_the_cent(evidence: Evidence) -> list[str]:
     return found + [f"{job} is billed {count} times" for job, count in lines.items() if count > 1]
 
 
+def every_listing_is_told_complete(evidence: Evidence) -> list[str]:
+    """Each listing of which nothing is held has been announced as completed."""
+    told = {event["data"]["listing_id"] for _, event in evidence.stream if event["type"] == COMPLETED}
+    held = {row["listing_id"] for row in evidence.rows if row["stage"] in HELD}
+    return [f"{listing} is not told complete" for listing in _listings(evidence) if listing not in told | held]
+
+
 def the_stream_has_each_completion_once(evidence: Evidence) -> list[str]:
     """No completion message is twice on the stream."""
     ids = Counter(event["id"] for _, event in evidence.stream)
@@ -194,6 +202,7 @@ INVARIANTS: Final[Sequence[Invariant]] = (
     every_row_is_at_rest,
     one_job_an_order,
     the_bill_is_right_to_the_cent,
+    every_listing_is_told_complete,
     the_stream_has_each_completion_once,
     the_sink_has_each_completion,
     nothing_is_announced_without_its_outputs,
@@ -208,6 +217,10 @@ INVARIANTS: Final[Sequence[Invariant]] = (
 def check(evidence: Evidence) -> dict[str, list[str]]:
     """Return what contradicts each invariant, by its name in words."""
     return {invariant.__name__.replace("_", " "): invariant(evidence) for invariant in INVARIANTS}
+
+
+def _listings(evidence: Evidence) -> list[str]:
+    return list(dict.fromkeys(order.listing_id for order in evidence.orders))
 
 
 def _picture_of(event: Mapping[str, Any], evidence: Evidence) -> tuple[str, str, str]:

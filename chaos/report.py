@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from chaos.plan import Fault
 from chaos.run import Outcome, Task
 
 #: Contradictions of one invariant that are shown.
@@ -44,11 +45,20 @@ def report(task: Task, outcome: Outcome) -> str:
         lines += [f"              {one}" for one in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"              and {len(found) - _SHOWN:,} more")
-    again = (
-        f"python -m chaos --seed {task.seed} --photos {task.photos} --workers {task.workers} --minutes {task.minutes:g}"
-    )
-    lines += ["", f"  {'All held.' if outcome.holds else 'NOT ALL HELD.'} The same again: {again}", ""]
+    lines += ["", f"  {'All held.' if outcome.holds else 'NOT ALL HELD.'} The same again: {again(task)}", ""]
     return "\n".join(lines)
+
+
+def again(task: Task) -> str:
+    """Return the command for the same run again."""
+    given = [f"--seed {task.seed} --photos {task.photos} --workers {task.workers} --minutes {task.minutes:g}"]
+    if list(task.faults) != list(Fault):
+        given.append(f"--faults {','.join(task.faults)}")
+    if task.earlier is None:
+        given.append("--one-release")
+    if not task.quick_store:
+        given.append("--moto")
+    return " ".join(["python -m chaos", *given])
 
 
 def _columns(counts: Mapping[str, int]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from chaos.arena import Arena, Worker
-from chaos.plan import Fault, Strike
+from chaos.plan import FORGETFUL, Fault, Strike
 from chaos.poison import poison
 from chaos.proxy import Proxy
 from chaos.weather import Mishap, Weather
@@ -75,6 +75,7 @@ class Strikes:
         done = self._do(strike)
         if done:
             self.counts[strike.fault] += 1
+            self.forgot |= strike.fault in FORGETFUL
         return done
 
     def end_spells(self, *, all_of_them: bool = False) -> None:
@@ -176,11 +177,9 @@ class Strikes:
             case Fault.REDIS_EMPTIED:
                 redis.kill()
                 redis.restart(emptied=True)
-                self.forgot = True
             case Fault.REDIS_FAILED_OVER:
                 number = self.counts[Fault.REDIS_FAILED_OVER] + 1
                 redis.fail_over(self._arena.folder / f"redis-{number}", lost_s=LOST_S)
-                self.forgot = True
             case Fault.REDIS_STOPPED:
                 redis.pause()
                 self._spell(strike, "redis", redis.go_on)

@@ -32,6 +32,11 @@ def event(kind: str, photo: str, **data: Any) -> dict[str, Any]:
     return {"id": f"{kind}-{photo}", "type": f"stagecrew.photo.{kind}.v1", "subject": f"l/{photo}", "data": whole}
 
 
+def completed(listing: str) -> dict[str, Any]:
+    kind = "stagecrew.listing.completed.v1"
+    return {"id": f"completed-{listing}", "type": kind, "subject": listing, "data": {"listing_id": listing}}
+
+
 def books_in_order() -> Evidence:
     """One photo that was staged, one whose source was no picture."""
     image = picture()
@@ -46,6 +51,7 @@ def books_in_order() -> Evidence:
     stream = [
         ("1-0", event("staged", "1", job_id="gen_1", manifest="l/1/f/manifest.json")),
         ("2-0", event("failed", "2")),
+        ("3-0", completed("l")),
     ]
     return Evidence(
         orders=[
@@ -109,11 +115,11 @@ def without_event(number: int) -> Doctor:
 
 
 def doubled_event(evidence: Evidence) -> Evidence:
-    return replace(evidence, stream=[*evidence.stream, ("3-0", deepcopy(evidence.stream[0][1]))])
+    return replace(evidence, stream=[*evidence.stream, ("4-0", deepcopy(evidence.stream[0][1]))])
 
 
 def a_failure_of_a_good_photo(evidence: Evidence) -> Evidence:
-    return replace(evidence, stream=[("1-0", event("failed", "1")), evidence.stream[1]])
+    return replace(evidence, stream=[("1-0", event("failed", "1")), *evidence.stream[1:]])
 
 
 def of_two_copies_one_is_other(evidence: Evidence) -> Evidence:
@@ -132,6 +138,7 @@ CASES: list[tuple[str, Doctor]] = [
     ("the bill is right to the cent", change(bill=[{"job_id": "gen_1", "amount_usd": "0.51"}])),
     ("the bill is right to the cent", change(bill=[])),
     ("the bill is right to the cent", change(bill=[{"job_id": "gen_1", "amount_usd": "0.25"}] * 2)),
+    ("every listing is told complete", without_event(2)),
     ("the stream has each completion once", doubled_event),
     ("the sink has each completion", change(received={})),
     ("the sink has each completion", of_two_copies_one_is_other),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 from chaos.orders import STYLES, batches, orders_of, pictures
 from chaos.plan import CHANCES, SPELLS, Fault, script, thrown
 from chaos.poison import poison
+from chaos.report import again
+from chaos.run import Task
 from chaos.strikes import WEATHERS
 
 TICKS = 20_000
@@ -52,3 +56,10 @@ def test_poison_is_of_many_kinds_for_both_queues() -> None:
     found = {poison(choice / 100) for choice in range(100)}
     assert len({message[:40] for _, message in found}) > 10
     assert {queue for queue, _ in found} == {"stagecrew", "stagecrew.enqueue"}
+
+
+def test_the_command_for_the_same_again_has_all_that_was_chosen(tmp_path: Path) -> None:
+    whole = Task(seed=7, photos=20, workers=3, minutes=0.5, earlier=tmp_path)
+    assert again(whole) == "python -m chaos --seed 7 --photos 20 --workers 3 --minutes 0.5"
+    some = replace(whole, faults=[Fault.API_DOWN, Fault.SINK_CUT], quick_store=False, earlier=None)
+    assert again(some) == f"{again(whole)} --faults api_down,sink_cut --one-release --moto"
