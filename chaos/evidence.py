@@ -8,7 +8,7 @@ import re
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ QUEUES: Final = ("stagecrew", "stagecrew.enqueue")
 #: What workers say at level `error` that was foreseen.
 _FORESEEN: Final = re.compile(
     # Poison: Celery and our tasks refuse it, each in its way; and the broker is away.
-    r"Received unregistered task|Received and deleted unknown message|Can't decode message body|a leased photo is"
+    r"Received unregistered task|Received and deleted unknown message|Can't decode message body|leased photos are"
     r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping"
     r"|Cannot connect to|Couldn't ack|Frequent restarts detected"
 )
@@ -55,7 +55,7 @@ def gather(arena: Arena, config: SandboxConfig, orders: Sequence[Order], *, forg
         objects=asyncio.run(_objects(arena.store_port)),
         rows=rows,
         left=left,
-        surprises=_surprises(arena),
+        surprises=Counter(arena.ended_by_themselves) + surprises(arena.logs()),
         forgot=forgot,
     )
 
@@ -124,10 +124,13 @@ async def _objects(port: int) -> dict[str, bytes]:
     return dict(await asyncio.gather(*map(read, names)))
 
 
-def _surprises(arena: Arena) -> dict[str, int]:
-    """Return what the processes said at level `error` or worse, and what they said that is no log line of ours."""
-    found: Counter[str] = Counter(arena.ended_by_themselves)
-    for name, text in arena.logs().items():
+def surprises(logs: Mapping[str, str]) -> Counter[str]:
+    """Return what processes said at level `error` or worse, and what they said that is no log line of ours.
+
+    `logs`: what each wrote, by its file's name.
+    """
+    found: Counter[str] = Counter()
+    for name, text in logs.items():
         for line in text.splitlines():
             try:
                 said = json.loads(line)
@@ -137,4 +140,4 @@ def _surprises(arena: Arena) -> dict[str, int]:
             except (ValueError, KeyError, TypeError):
                 if "Traceback" in line:
                     found[f"a traceback in {name}"] += 1
-    return dict(found)
+    return found

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from redis import Redis
 
+from chaos.evidence import surprises
 from chaos.poison import poison
 from tests.fleet.conftest import Fleet
 
@@ -24,6 +25,7 @@ def test_a_worker_outlives_everything_that_is_no_message_of_ours_and_a_redis_tha
         crew.enqueue(crew.photos(2))
         crew.wait_for_all(2)
         assert client.llen("stagecrew") == client.llen("stagecrew.enqueue") == 0
+        assert surprises({"the worker": crew.logs()}) == {}, "`make chaos` foresees what poison is answered with"
         # As with a full disk, every write is refused; a pop from a queue is one.
         client.config_set("min-replicas-to-write", 1)
         crew.wait_for("the refusal", lambda _: "NOREPLICAS" in crew.logs())
