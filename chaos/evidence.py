@@ -33,7 +33,9 @@ _FORESEEN: Final = re.compile(
     # Poison: Celery and our tasks refuse it, each in its way; and the broker is away.
     r"Received unregistered task|Received and deleted unknown message|Can't decode message body|leased photos are"
     r"|what is no message|missing 1 required positional|takes from \d+ to \d+ positional|must be a mapping"
-    r"|Cannot connect to|Couldn't ack|Frequent restarts detected"
+    r"|Cannot connect to|Couldn't ack|Frequent restarts detected|Could not restore message"
+    # The broker takes no writes while Celery counts or tidies up.
+    r"|Error (?:in timer|cleaning up after event loop): server:ResponseError"
 )
 _READS_AT_ONCE: Final = 32
 
