@@ -145,7 +145,7 @@ GATEWAY: Final[Mapping[str, Entry]] = {
     "not answered": Entry("Redis did not answer; the sender was told to come again.", _AWAY),
     "webhook": Entry("A webhook was taken in; `outcome` says what it did."),
     "webhooks refused: not signed with a secret known here": Entry(
-        "`refused` webhooks since the line before; at most one line a minute.",
+        "`refused` webhooks since the line before; a line in ten seconds at most.",
         "If they are the API's, set KATALO_WEBHOOK_SECRET to the dashboard's secret.",
     ),
     "signed webhook can't be read": Entry("It is the API's and of an unknown form.", "Report it."),
