@@ -344,3 +344,13 @@ def test_a_backlog_that_a_person_has_paused_is_not_stuck(settings: Settings) -> 
         await redis.hset(f"{account.scripts.root}paused", "partner:acme", json.dumps(told))
 
     assert firing(asyncio.run(around(settings, paused))) == set()
+
+
+def test_a_partner_that_has_no_series_of_its_own_any_more_has_not_failed_anew() -> None:
+    def failed_of(partner: str, photos: int) -> dict[str, Vector]:
+        return scrape(f'stagecrew_photos{{account="default",partner="{partner}",stage="failed"}} {photos}\n')
+
+    before, same, more = failed_of("acme", 3), failed_of("(others)", 3), failed_of("(others)", 5)
+    rule = RULES["StagecrewDeadLetters"]["expr"]
+    assert evaluate(rule, Scrapes(before=before, now=same)) == {}
+    assert list(evaluate(rule, Scrapes(before=before, now=more)).values()) == [2]
