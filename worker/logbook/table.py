@@ -102,6 +102,10 @@ FLEET: Final[Mapping[str, Entry]] = {
         "An account's store or connections did not open; it is tried again every 5 s.", "Put right what it says."
     ),
     "a loop of the worker failed and is begun again": Entry("An error nobody foresaw.", _DEFECT),
+    "the worker can't start": Entry(
+        "No account's store or connections opened, or the file that shows life can't be written; it ends with code 2.",
+        "Put right what `reason` says; `stagecrew doctor` looks closer.",
+    ),
     "the worker's loop ended": Entry("The worker can do nothing any more; `/healthz` says so.", "Start it again."),
     "a setting is doubtful": Entry("It works, and is perhaps not what was meant.", "Read the reason."),
     "api key replaced": Entry("The key in the file has changed and is in use."),
