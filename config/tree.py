@@ -23,11 +23,11 @@ from config.intake_rate import IntakeRate
 from config.limits import LimitSettings
 from config.messages import MessageKey
 from config.partners import Weights
+from config.redis_address import redis_address
 from config.redis_tls import RedisCaFile, RedisCertFile, RedisKeyFile
 from config.sinks import CompletionsSecret, CompletionsUrl, SinkAddress, signing_secrets, sink_addresses
 
 _STORES: Final = frozenset({"s3", "gs", "az", "file"})
-_REDIS: Final = frozenset({"redis", "rediss", "unix"})
 
 
 def _parts(text: str) -> list[str]:
@@ -317,9 +317,14 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: SecretStr) -> SecretStr:
-        if urlsplit(value.get_secret_value()).scheme not in _REDIS:
-            message = "it must begin with redis://, rediss:// or unix://"
-            raise ValueError(message)
+        redis_address(value.get_secret_value())
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme in {"redis", "rediss"}:
+            redis_address(value.get_secret_value())
         return value
 
     @field_validator("katalo_base_url")

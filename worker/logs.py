@@ -25,8 +25,11 @@ _NAMES: Final = re.compile(
 _PATTERNS: Final = (
     (re.compile(r"kat_[a-z]+_[^\s\"'<>,;)\]}]+"), f"kat_{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"), rf"\1 {MASK}"),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/\"'<>@?#]+@"), rf"\1{MASK}@"),
+    # Up to the last @: a password may hold one.
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/\"'<>?#]+@"), rf"\1{MASK}@"),
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s\"'<>?]*)\?[^\s\"'<>]*"), rf"\1?{MASK}"),
+    # A header that AWS's library writes at DEBUG where credentials are temporary.
+    (re.compile(r"(?i)(x-amz-security-token['\"]?\s*[:=]\s*b?['\"]?)[^\s'\",&]+"), rf"\1{MASK}"),
 )
 #: Without one of these no pattern is met: most values are names and numbers, and a line costs half.
 _SUSPECT: Final = re.compile(r"kat_|://|\s")

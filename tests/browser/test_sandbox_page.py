@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.browser.chromium import PATIENCE_MS, SHOTS
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.running import RunningSandbox, running_sandbox
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-#: Where screenshots are left, if anywhere.
-SHOTS = os.environ.get("SCREENSHOTS_FOLDER")
 NASTY = "<img src=x onerror=document.title='owned'>"
 BODY = {"workflow": "staging", "capture_type": "photo", "mode": "refurnish", "style_preset": "modern"}
 
@@ -67,6 +65,7 @@ def page(browser: Browser, sandbox: RunningSandbox, client: Client, request: pyt
     client.create("generation-elm-2", listing_id="elm street 12", photo_id="bath")
     client.create("r" * 64, listing_id="x" * 300, photo_id=NASTY)
     context = browser.new_context(viewport=request.param)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     wanted: list[str] = []
     complaints: list[str] = []

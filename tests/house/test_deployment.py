@@ -155,6 +155,18 @@ def test_kubernetes_hands_over_settings_that_exist_and_keeps_secrets_apart() -> 
         assert sources == [{"configMapRef": {"name": "stagecrew"}}, {"secretRef": {"name": "stagecrew"}}]
 
 
+def test_workers_show_the_metrics_that_alerts_look_at() -> None:
+    worker = of_kind("Deployment")["stagecrew-worker"]["spec"]["template"]
+    [container] = worker["spec"]["containers"]
+    given = {one["name"]: one["value"] for one in container["env"]}
+    composed = COMPOSE["worker"]["environment"]
+    assert given == {name: composed[name] for name in ("STAGECREW_METRICS_HOST", "STAGECREW_METRICS_PORT")}
+    assert set(given) <= variables()
+    [port] = container["ports"]
+    assert str(port["containerPort"]) == given["STAGECREW_METRICS_PORT"]
+    assert worker["metadata"]["annotations"]["prometheus.io/port"] == given["STAGECREW_METRICS_PORT"]
+
+
 def test_selectors_find_the_pods_that_they_mean() -> None:
     labels = {name: found["spec"]["template"]["metadata"]["labels"] for name, found in of_kind("Deployment").items()}
     for kind in ("Service", "PodDisruptionBudget"):

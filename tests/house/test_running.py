@@ -103,6 +103,7 @@ def test_the_example_of_an_env_file_can_be_copied_as_it_is() -> None:
     settings = load_settings(example)
     assert settings.katalo_api_key is None
     assert settings.flower_auth is None
+    assert settings.limits.model_fields_set == set(), "what is set wins over what the API reports"
 
 
 def test_the_image_runs_as_nobody_in_particular_and_copies_what_exists() -> None:

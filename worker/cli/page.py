@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from worker.cli.tracker import PhotoName
 from worker.core.identity import fingerprint
 from worker.core.photo import NewListing, NewPhoto, Stage
-from worker.gallery import GalleryPhoto, build_gallery
+from worker.gallery import GalleryPhoto, build_gallery, longest_of, made_small
 from worker.gallery.reasons import remedy
 from worker.storage.errors import SourceError, StoreError
 from worker.storage.latest import newest_of
@@ -102,12 +102,14 @@ async def render_page(
         async with gate:
             store = stores[name.account]
             images = {output.role: await _get(store, output.name) for output in manifest.outputs} if manifest else {}
-            return GalleryPhoto(
+            before, missing = await _source(sources, photo.request.source)
+            found = GalleryPhoto(
                 listing_id=listing.listing_id,
                 photo_id=photo.photo_id,
                 partner=listing.partner,
                 request=photo.request,
-                before=await _source(sources, photo.request.source),
+                before=before,
+                missing=missing,
                 after=images.get("primary"),
                 alternate=images.get("alternate"),
                 job_id=manifest.job_id if manifest else None,
@@ -118,11 +120,14 @@ async def render_page(
                 error=None if images.get("primary") else outcome.message or outcome.code or str(outcome.stage),
                 remedy=remedy(outcome.stage, shlex.quote(f"{listing.listing_id}/{photo.photo_id}")) or None,
             )
+            # The whole pictures of a hundred photos are gigabytes: only what the page shows of them is kept.
+            return await asyncio.to_thread(made_small, found, longest_of(len(shown)))
 
     ended = [(listing, photo) for listing, photo in photos if name_of(listing, photo) in outcomes]
     if not ended:
         return None
-    cards = await asyncio.gather(*(card(listing, photo) for listing, photo in ended[:MOST_ON_PAGE]))
+    shown = ended[:MOST_ON_PAGE]
+    cards = await asyncio.gather(*(card(listing, photo) for listing, photo in shown))
     title = "Before and after"
     if len(ended) > MOST_ON_PAGE:
         title += f": {MOST_ON_PAGE} of {len(ended):,} photos; stagecrew gallery --all shows the others"
@@ -136,8 +141,9 @@ async def _get(store: ObjectStore, name: str) -> bytes | None:
         return None
 
 
-async def _source(sources: SourceReader, source: str) -> bytes | None:
+async def _source(sources: SourceReader, source: str) -> tuple[bytes | None, str | None]:
+    """Return the picture as taken, or why there is none."""
     try:
-        return (await sources.read(source)).data
-    except SourceError:
-        return None
+        return (await sources.read(source)).data, None
+    except SourceError as error:
+        return None, str(error)

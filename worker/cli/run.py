@@ -109,8 +109,12 @@ def _troubles(settings: Settings) -> Iterator[None]:
 def _with_redis(settings: Settings, url: str) -> Settings:
     from pydantic import SecretStr  # noqa: PLC0415 - as above
 
-    if url.partition("://")[0] not in {"redis", "rediss", "unix"}:
-        stop("--redis-url must begin with redis://, rediss:// or unix://")
+    from config.redis_address import redis_address  # noqa: PLC0415
+
+    try:
+        redis_address(url)
+    except ValueError as error:
+        stop(f"--redis-url: {error}")
     return settings.model_copy(update={"redis_url": SecretStr(url)})
 
 

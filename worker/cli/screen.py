@@ -45,10 +45,15 @@ class Moment:
         return sum(self.snapshot.stages.get(stage, 0) for stage in ENDED)
 
     @property
+    def moving(self) -> Prospect:
+        """What those may expect that have turns now: to those that are paused or at a cap no time is promised."""
+        return self.prospect.without(self.snapshot.without_turns(some.partner for some in self.prospect.waiting))
+
+    @property
     def eta_s(self) -> float | None:
-        """When the last photo will be done, in seconds, if nothing stays paused or capped; None: nothing is to do."""
-        if self.prospect.waiting:
-            return max(outlook.done_ms for outlook in self.prospect.partners().values()) / 1000
+        """When the last photo that may go on will be done, in seconds; None: none may, or nothing is to do."""
+        if (moving := self.moving).waiting:
+            return max(outlook.done_ms for outlook in moving.partners().values()) / 1000
         return self.prospect.rates.job_ms / 1000 if _sum(self.snapshot, *_AT_WORK) else None
 
 
@@ -81,8 +86,10 @@ def _head(moment: Moment, width: int) -> list[RenderableType]:
         more = len(told) - _MOST_NOTES + 1
         told = [*told[: _MOST_NOTES - 1], one_line(f"and {more} more: `stagecrew status`", "yellow")]
     speed = f"{moment.rate_per_min:.1f} photos/min" if moment.rate_per_min is not None else "measuring the rate"
-    left = f"about {duration(moment.eta_s)} left" if moment.eta_s is not None else "nothing is to do"
-    if moment.eta_s is not None and (snapshot.halted or not snapshot.workers):
+    eta_s = moment.eta_s
+    left = f"about {duration(eta_s)} left" if eta_s is not None else "nothing is to do"
+    to_do = eta_s is not None or bool(moment.prospect.waiting)
+    if to_do and (eta_s is None or snapshot.halted or not snapshot.workers):
         left = "stands still"
     slots = slots_row(snapshot)
     pace = one_line(f"{speed}   {left}", "bold")
@@ -107,18 +114,17 @@ def _panels(moment: Moment) -> list[Panel]:
 
 
 def _partners(moment: Moment) -> Panel:
-    snapshot, outlooks = moment.snapshot, moment.prospect.partners()
+    snapshot, outlooks = moment.snapshot, moment.moving.partners()
+    held = {some.partner for some in moment.prospect.waiting} - outlooks.keys()
     by_size = sorted(snapshot.partners, key=lambda name: (-_open(snapshot, name), name))
     rows = []
     for name in by_size:
         stages, outlook = snapshot.partners[name], outlooks.get(name)
         numbers = [sum(stages.get(stage, 0) for stage in group) for group in (_WAITING, _AT_WORK, (Stage.DONE,))]
         bad = [sum(stages.get(stage, 0) for stage in group) for group in ((Stage.FAILED, Stage.CANCELLED), _HELD)]
-        future = ("", "")
+        future = ("0%", "waits") if name in held else ("", "")
         if outlook is not None:
-            future = (
-                ("0%", "waits") if snapshot.waits(name) else (f"{outlook.share:.0%}", duration(outlook.done_ms / 1000))
-            )
+            future = (f"{outlook.share:.0%}", duration(outlook.done_ms / 1000))
         rows.append((name, *(f"{number:,}" for number in [*numbers, *bad]), *future))
     columns = ("partner", ">waiting", ">at work", ">done", ">failed", ">held", ">share", ">done in")
     return Panel(columns=columns, rows=tuple(rows), optional=(">failed", ">held", ">share", ">at work"))

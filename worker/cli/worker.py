@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from worker.cli import exits
 from worker.cli.doors import settings_of
 
 
@@ -28,11 +29,15 @@ def worker(
     os.environ.setdefault("C_FORCE_ROOT", "1")
     warnings.filterwarnings("ignore", message=r"(?s).*superuser privileges")
 
-    from config.celeryconfig import threads_of  # noqa: PLC0415 - `--help` must not wait for it
-    from worker.app import app  # noqa: PLC0415 - `--help` must not wait for it, and settings are read at import
+    from celery.bin.celery import celery  # noqa: PLC0415 - `--help` must not wait for it
 
-    app.worker_main(
-        [
+    from config.celeryconfig import threads_of  # noqa: PLC0415 - as above
+    from worker.app import app  # noqa: PLC0415 - as above, and settings are read at import
+
+    # What `app.worker_main` does, but for the exit code, which that one drops.
+    celery.params[0].default = app
+    code = celery.main(
+        args=[
             "--quiet",
             "worker",
             *("--pool", "threads"),
@@ -42,5 +47,7 @@ def worker(
             "--without-mingle",
             "--without-gossip",
             "--task-events",
-        ]
+        ],
+        standalone_mode=False,
     )
+    raise typer.Exit(code or exits.OK)

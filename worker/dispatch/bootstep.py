@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import bootsteps, signals
 
@@ -11,11 +12,17 @@ from config.celeryconfig import queue_of
 from worker import process
 from worker.core.photo import StepName
 from worker.dispatch.request import shown
+from worker.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.process import Process
+
+logger = logging.getLogger(__name__)
+
+#: The exit code of wrong settings (`worker/cli/exits.py`).
+CANT_START: Final = 2
 
 
 class ProcessStep(bootsteps.StartStopStep):
@@ -60,7 +67,12 @@ class ProcessStep(bootsteps.StartStopStep):
                 argsrepr=shown(label for _, _, label in photos),
             )
 
-        self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
+        try:
+            self._process = process.start(app.conf.stagecrew_settings, name=parent.hostname, publish=publish)
+        except (StoreError, OSError) as error:
+            # It says what to put right; a traceback says nothing more, and Celery would make it a defect.
+            logger.error("the worker can't start", extra={"reason": str(error)})  # noqa: TRY400
+            raise SystemExit(CANT_START) from None
         signals.worker_shutting_down.connect(self._drain, weak=False)
 
     def stop(self, parent: Any) -> None:

@@ -14,7 +14,8 @@ _HEAD: Final = """# Logs
 
 All processes log to standard error: one JSON object a line in fleets, coloured lines on a terminal
 (`STAGECREW_LOG_FORMAT` is `json`, `pretty` or `auto`; `STAGECREW_LOG_LEVEL` is the least level). Events are fixed
-texts, so that they can be searched and counted; what varies is in fields.
+texts, so that they can be searched and counted; what varies is in fields. Libraries' events are their own, and Flower
+logs in its own way.
 
 ```json
 {"stage": "done", "seconds": 31.4, "event": "photo ended", "step": "announce", "photo": "living-room",

@@ -102,6 +102,10 @@ FLEET: Final[Mapping[str, Entry]] = {
         "An account's store or connections did not open; it is tried again every 5 s.", "Put right what it says."
     ),
     "a loop of the worker failed and is begun again": Entry("An error nobody foresaw.", _DEFECT),
+    "the worker can't start": Entry(
+        "No account's store or connections opened, or the file that shows life can't be written; it ends with code 2.",
+        "Put right what `reason` says; `stagecrew doctor` looks closer.",
+    ),
     "the worker's loop ended": Entry("The worker can do nothing any more; `/healthz` says so.", "Start it again."),
     "a setting is doubtful": Entry("It works, and is perhaps not what was meant.", "Read the reason."),
     "api key replaced": Entry("The key in the file has changed and is in use."),
@@ -145,7 +149,7 @@ GATEWAY: Final[Mapping[str, Entry]] = {
     "not answered": Entry("Redis did not answer; the sender was told to come again.", _AWAY),
     "webhook": Entry("A webhook was taken in; `outcome` says what it did."),
     "webhooks refused: not signed with a secret known here": Entry(
-        "`refused` webhooks since the line before; at most one line a minute.",
+        "`refused` webhooks since the line before; a line in ten seconds at most.",
         "If they are the API's, set KATALO_WEBHOOK_SECRET to the dashboard's secret.",
     ),
     "signed webhook can't be read": Entry("It is the API's and of an unknown form.", "Report it."),

@@ -12,6 +12,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from worker.core.photo import ENDED, StepName
 from worker.core.routes import Route
 from worker.metrics.catalogue import PREFIX, WORKER, Kind, Metric
 
@@ -108,6 +109,11 @@ class Meter:
 
     def serving(self, *, hands: int, busy: Callable[[], float]) -> None:
         """Say that the account is served; `busy` is asked at each scrape."""
+        # From zero on: what a series begins with is no increase to Prometheus, and alerts wait for the first.
+        for step in StepName:
+            self._meters.child("step_errors", self._account, step.value)
+        for stage in sorted(ENDED):
+            self._meters.child("photo_duration_seconds", self._account, stage.value)
         self._meters.child("serving", self._account).set(1)
         self._meters.child("hands", self._account).set(hands)
         self._meters.child("hands_busy", self._account).set_function(busy)

@@ -11,10 +11,11 @@ import errno
 import json
 import logging
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client.exposition import choose_encoder
 
@@ -61,6 +62,11 @@ class _Server(ThreadingHTTPServer):
         """Bind as usual; the host's name, which may take seconds to look up, is not asked for."""
         socket.socket.bind(self.socket, self.server_address)
         self.server_name, self.server_port = str(self.server_address[0]), self.socket.getsockname()[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a scraper that went away: the standard library writes a traceback into the JSON of the log."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Server6(_Server):

@@ -26,8 +26,12 @@ def overview(sandbox: Sandbox, *, text: str = "", state: str = "", limit: int = 
     now_ms = books.now_ms()
     jobs = list(books.jobs.values())
     states = Counter(state_of(job, now_ms) for job in jobs)
+    sought = text.lower()
     fitting = [
-        job for job in reversed(jobs) if state in {"", state_of(job, now_ms)} and text.lower() in _names(job).lower()
+        job
+        for job in reversed(jobs)
+        # The page asks each second: without a search no name is put together.
+        if state in {"", state_of(job, now_ms)} and (not sought or sought in _names(job).lower())
     ]
     tally = books.tally
     return {

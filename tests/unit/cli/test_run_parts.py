@@ -11,14 +11,16 @@ from redis.exceptions import RedisError
 from tests.unit.cli.conftest import FakeLedger, new_listing, snapshot, view
 from worker.cli.following import PAUSED_S, REDIS_AWAY_S, Ending, follow
 from worker.cli.journal import Journal
+from worker.cli.page import photos_of, render_page
 from worker.cli.progress import Lines, Picture, plain_line
 from worker.cli.summary import exit_code, summary
-from worker.cli.tracker import PhotoName, Tracker
+from worker.cli.tracker import Outcome, PhotoName, Tracker
 from worker.core.events import FAILED, LISTING_COMPLETED, STAGED
 from worker.core.identity import fingerprint
 from worker.core.photo import Stage
 from worker.core.request import Request
 from worker.ledger.snapshot import Enqueued, Verdict
+from worker.storage.errors import SourceError
 
 
 def message(kind: str, listing_id: str, photo_id: str, **data: object) -> str:
@@ -274,3 +276,18 @@ class TestSummary:
         tracker = tracking(("a", *NEW))
         tracker.rows([view("L", "a", stage)])
         assert exit_code(tracker, ending, bad_records=bad_records) == code
+
+
+class TestPage:
+    def test_a_source_that_can_not_be_read_is_said_so(self):
+        class NoSources:
+            async def read(self, source: str) -> None:
+                raise SourceError(f"{source}: it answers 404")
+
+        listing = new_listing("L", "a")
+        outcomes = {PhotoName("L", "a"): Outcome(stage=Stage.FAILED, code="source_unusable")}
+        page = asyncio.run(
+            render_page({"default": None}, NoSources(), list(photos_of([listing])), outcomes=outcomes, manifests={})
+        )
+        assert "source_unusable" in page
+        assert "can't be shown here: https://photos.test/a.jpg: it answers 404" in page.replace("&#x27;", "'")

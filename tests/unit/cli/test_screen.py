@@ -89,6 +89,24 @@ def test_what_stands_still_says_so() -> None:
     assert "stands still" in shown
 
 
+def test_no_time_is_promised_to_who_has_no_turns_and_their_share_is_the_others() -> None:
+    pause = PauseView(partner="b", since_ms=0, reason="stocktaking", by="eve")
+    picture = replace(
+        BUSY.snapshot, partners={name: {Stage.ACCEPTED: 90} for name in "ab"}, pauses=(pause,), stages={}, leases=0
+    )
+    waiting = tuple(Waiting(priority=0, partner=name, photos=photos) for name, photos in (("a", 90), ("b", 90_000)))
+    moment = replace(BUSY, snapshot=picture, prospect=prospect(*waiting), failures=())
+    assert moment.eta_s == max(one.done_ms for one in prospect(waiting[0]).partners().values()) / 1000
+    shown = drawn([moment], 100, 30)
+    [a] = [line.split() for line in shown if line.startswith("a ")]
+    [b] = [line.split() for line in shown if line.startswith("b ")]
+    assert a[-2] == "100%"
+    assert b[-2:] == ["0%", "waits"]
+    only_b = replace(moment, prospect=prospect(waiting[1]))
+    assert only_b.eta_s is None
+    assert any(line.endswith("stands still") for line in map(str.rstrip, drawn([only_b], 100, 30)))
+
+
 def test_panels_take_turns_and_a_head_costs_a_line() -> None:
     panels = [Panel(columns=("a",), rows=(("x",),) * rows) for rows in (1, 50, 3)]
     assert shares(panels, 10) == [1, 3, 3]

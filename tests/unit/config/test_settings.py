@@ -112,6 +112,9 @@ def test_every_problem_is_told_at_once() -> None:
         ("STAGECREW_PARTNER_WEIGHTS", "acme", "'acme' is no weight; write partners with whole numbers from 1 on"),
         ("STAGECREW_PARTNER_WEIGHTS", "acme=0", "greater than or equal to 1"),
         ("STAGECREW_PARTNER_WEIGHTS", "acme=1,acme=2", "there twice"),
+        ("STAGECREW_REDIS_URL", "redis://host:port", "no address like rediss://"),
+        ("STAGECREW_REDIS_URL", "redis://host/db", "no address like rediss://"),
+        ("STAGECREW_BROKER_URL", "redis://host:port", "no address like rediss://"),
         ("STAGECREW_STORAGE_URL", "ftp://host", "s3://"),
         ("STAGECREW_WEBHOOK_PUBLIC_URL", "http://hooks.example.com", "https"),
         ("STAGECREW_WEBHOOK_PUBLIC_URL", "https:///no-host", "https"),
@@ -133,6 +136,8 @@ def test_a_problem_names_its_remedy(name: str, value: str, said: str) -> None:
         ("KATALO_API_KEY", "hush hush"),
         ("KATALO_WEBHOOK_SECRET", "hush\nhush"),
         ("STAGECREW_REDIS_URL", "http://user:hush@host"),
+        ("STAGECREW_REDIS_URL", "redis://:hush/hush@host/0"),
+        ("STAGECREW_BROKER_URL", "redis://:hush/hush@host/0"),
         ("STAGECREW_FLOWER_AUTH", "hush"),
     ],
 )

@@ -75,7 +75,7 @@ def _value(node: Any, scrapes: Scrapes) -> Vector | float:
         case "ParenExpr":
             return _value(node.expr, scrapes)
         case "VectorSelector":
-            return _selected(node, scrapes.now)
+            return _selected(node, scrapes.before if node.offset else scrapes.now)
         case "AggregateExpr":
             return _gathered(node, scrapes)
         case "BinaryExpr":

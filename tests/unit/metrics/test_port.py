@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from worker.metrics.meters import Meters
-from worker.metrics.port import open_port
+from worker.metrics.port import _server, open_port
 from worker.metrics.pulse import HANGS_S, HEARD_S, SILENT_S, Beat, Pulse
 
 
@@ -138,3 +138,17 @@ def test_where_no_port_is_to_be_had_the_worker_goes_on_and_says_so_once(
 def test_without_a_port_in_the_settings_nothing_is_opened(pulse: Pulse) -> None:
     with open_port("127.0.0.1", None, Meters().registry, pulse) as port:
         assert port is None
+
+
+def test_a_scraper_that_goes_away_leaves_no_traceback(pulse: Pulse, capfd: pytest.CaptureFixture[str]) -> None:
+    server = _server("127.0.0.1", range(1), Meters().registry, pulse)
+    assert server is not None
+    with server:
+        for error in (BrokenPipeError("gone"), ConnectionResetError("gone"), ValueError("a defect")):
+            try:
+                raise error
+            except (OSError, ValueError):
+                server.handle_error(None, ("127.0.0.1", 1))
+    written = capfd.readouterr().err
+    assert "a defect" in written
+    assert "gone" not in written

@@ -321,10 +321,6 @@ def test_an_alert_fires_on_what_a_worker_shows(
     meters = Meters()
     meter = meters.account("default")
     meter.serving(hands=8, busy=lambda: 0)
-    for stage in ("done", "failed"):
-        meter.ended(stage, 1)
-    # A series begins with its first count: Prometheus sees what comes after it.
-    meters.child("step_errors", "default", "announce").inc(0)
     target = {"job": "stagecrew-worker", "instance": "worker"}
     before = scrape(generate_latest(meters.registry).decode(), **target)
     assert firing(Scrapes(before=fleet.now | before, now=fleet.now | before)) == set(), "all is well"
@@ -348,3 +344,13 @@ def test_a_backlog_that_a_person_has_paused_is_not_stuck(settings: Settings) -> 
         await redis.hset(f"{account.scripts.root}paused", "partner:acme", json.dumps(told))
 
     assert firing(asyncio.run(around(settings, paused))) == set()
+
+
+def test_a_partner_that_has_no_series_of_its_own_any_more_has_not_failed_anew() -> None:
+    def failed_of(partner: str, photos: int) -> dict[str, Vector]:
+        return scrape(f'stagecrew_photos{{account="default",partner="{partner}",stage="failed"}} {photos}\n')
+
+    before, same, more = failed_of("acme", 3), failed_of("(others)", 3), failed_of("(others)", 5)
+    rule = RULES["StagecrewDeadLetters"]["expr"]
+    assert evaluate(rule, Scrapes(before=before, now=same)) == {}
+    assert list(evaluate(rule, Scrapes(before=before, now=more)).values()) == [2]
