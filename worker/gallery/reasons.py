@@ -13,7 +13,7 @@ ON_ITS_WAY: Final = "It is on its way: nothing is to be done."
 def remedy(stage: Stage, name: str) -> str:
     """Return what a person can do about a photo in a stage; `name` is its `LISTING/PHOTO`, as commands take it."""
     if stage is Stage.FAILED:
-        return f"Mend what it says; then `stagecrew replay {name}` tries again as a new job, which may be billed."
+        return f"Mend what it says; then `stagecrew replay {name}` tries again: a job that failed is bought anew."
     if stage is Stage.UNCERTAIN:
         return f"Its job may exist and be billed: look for it, then `stagecrew resolve {name}` says what became of it."
     if stage is Stage.PARKED:

@@ -27,7 +27,7 @@ from worker.gateway.problems import Refusal, answer, unavailable
 from worker.intake.outcome import shown
 from worker.ledger.reading import ListedPhoto, PhotoDetail, Reader
 from worker.storage.errors import StoreError, without_query
-from worker.storage.manifest import Manifest, StoredOutput
+from worker.storage.manifest import Manifest, StoredOutput, read_kept
 from worker.storage.names import MANIFEST, photo_folder
 
 if TYPE_CHECKING:
@@ -207,15 +207,12 @@ async def _manifest(window: Window, view: PhotoView) -> tuple[Manifest | None, s
     name = _manifest_name(view)
     try:
         store = await window.store()
-        found = await store.get(name)
+        found = await read_kept(store, name, Manifest)
     except StoreError as error:
         return None, str(error)
     if found is None:
-        return None, f"{name} is not in {store.describe()} (any more)"
-    try:
-        return Manifest.model_validate_json(found), None
-    except ValueError:
-        return None, f"{name} is damaged"
+        return None, f"{name} is not in {store.describe()} (any more), or damaged"
+    return found, None
 
 
 def _manifest_name(view: PhotoView) -> str:
