@@ -29,6 +29,9 @@ COPY config/flowerconfig.py config/flowerconfig.py
 # A worker touches the file each second; compose and Kubernetes look at its age.
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STAGECREW_LOG_FORMAT=json \
     STAGECREW_ALIVE_FILE=/tmp/stagecrew-alive
+# For whoever starts the image by itself: a worker whose loop has stopped has an old file, and other kinds have none.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["sh", "-c", "test ! -e /tmp/stagecrew-alive || test -n \"$(find /tmp/stagecrew-alive -newermt '30 seconds ago')\""]
 # By its number, so that an orchestrator can see that it is not root.
 USER 10001
 # A worker settles what it has begun: give it time (`docker stop --time 60`).

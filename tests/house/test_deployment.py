@@ -5,6 +5,7 @@ No engine runs here: that the image builds and containers start is tried by hand
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -109,6 +110,21 @@ def test_a_workers_check_sees_a_sign_of_life_that_is_young(check: str, tmp_path:
     assert well()
     os.utime(file, (0, 0))
     assert not well(), "it is old"
+
+
+def test_the_images_own_check_sees_a_worker_that_has_stopped_and_leaves_other_kinds_alone(tmp_path: Path) -> None:
+    file = tmp_path / "alive"
+    [command] = re.findall(r"^HEALTHCHECK .*\\\n +CMD (.*)$", DOCKERFILE, re.MULTILINE)
+    arguments = json.loads(command.replace("/tmp/stagecrew-alive", str(file)))
+
+    def well() -> bool:
+        return subprocess.run(arguments, check=False).returncode == 0
+
+    assert well(), "a gateway has no file"
+    file.touch()
+    assert well()
+    os.utime(file, (0, 0))
+    assert not well()
 
 
 @pytest.mark.parametrize("version", ["1.30", kubernetes_validate.latest_version()])
