@@ -95,9 +95,11 @@ def _bill(arena: Arena) -> list[dict[str, Any]]:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
                 page = json.load(answer)
         except urllib.error.HTTPError as error:
-            if error.code != 429:  # noqa: PLR2004
+            # Its faults of chance go on: a long bill has hundreds of pages, and each may meet one.
+            if error.code < 429:  # noqa: PLR2004
                 raise
-            arena.sandbox.advance(60)
+            if error.code == 429:  # noqa: PLR2004
+                arena.sandbox.advance(60)
             continue
         lines += page["events"]
         if "next_cursor" not in page:
