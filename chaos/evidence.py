@@ -87,7 +87,7 @@ def left_in(client: Redis) -> dict[str, int]:
 def _bill(arena: Arena) -> list[dict[str, Any]]:
     """Return all lines of the billing ledger, from the API itself."""
     lines: list[dict[str, Any]] = []
-    cursor = ""
+    cursor, chances = "", 100
     while True:
         url = f"{arena.sandbox.base_url}/api/v1/billing/events?limit=100{cursor}"
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {arena.sandbox.api_key}"})  # noqa: S310
@@ -96,7 +96,8 @@ def _bill(arena: Arena) -> list[dict[str, Any]]:
                 page = json.load(answer)
         except urllib.error.HTTPError as error:
             # Its faults of chance go on: a long bill has hundreds of pages, and each may meet one.
-            if error.code < 429:  # noqa: PLR2004
+            chances -= error.code == 500  # noqa: PLR2004
+            if error.code not in {429, 500} or chances < 0:
                 raise
             if error.code == 429:  # noqa: PLR2004
                 arena.sandbox.advance(60)
