@@ -5,7 +5,6 @@ What real S3 answers is held by `tests/contracts`; the short run uses moto.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,40 +12,18 @@ from email.utils import format_datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from chaos.wire import Broken, Message, answer, port_of, read_message, serve
+from chaos.wire import Answering, Message, answer
 
 _XML = "application/xml"
 
 
-class Objects:
+class Objects(Answering):
     """The server; `kept` has the objects of all buckets as `bucket/key`."""
 
     def __init__(self, kept: Mapping[str, bytes] | None = None) -> None:
         """`kept`: what is there from the beginning."""
         now = datetime.now(UTC)
         self.kept: dict[str, tuple[bytes, datetime]] = {name: (data, now) for name, data in (kept or {}).items()}
-        self.port = 0
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen."""
-        self._server = await serve(self._serve)
-        self.port = port_of(self._server)
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while (request := await read_message(reader)) is not None:
-                writer.write(self._answer(request))
-                await writer.drain()
-        except (Broken, OSError):
-            return
-        finally:
-            writer.close()
 
     def _answer(self, request: Message) -> bytes:
         target = urlsplit(request.target)

@@ -11,10 +11,10 @@ import random
 from collections import Counter
 
 from chaos.weather import FAIR, WITHOUT_EFFECT, Mishap, Weather, said
-from chaos.wire import Broken, Message, answer, break_off, port_of, read_message, serve
+from chaos.wire import Broken, Message, Server, answer, break_off, read_message
 
 
-class Proxy:
+class Proxy(Server):
     """Stands in front of one server; `weather` may be changed from any thread at any time."""
 
     def __init__(self, name: str, target_port: int, *, seed: int) -> None:
@@ -23,19 +23,7 @@ class Proxy:
         self.weather: Weather = FAIR
         self.target_port = target_port
         self.counts: Counter[str] = Counter()
-        self.port = 0
         self._dice = random.Random(f"{seed}:proxy:{name}")  # noqa: S311 - chaos, no secret
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        """Listen."""
-        self._server = await serve(self._serve)
-        self.port = port_of(self._server)
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._server is not None:
-            self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ahead = _Ahead(self.target_port)

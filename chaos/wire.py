@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -145,3 +146,40 @@ async def serve(handler: Handler, *, port: int = 0) -> asyncio.Server:
 def port_of(server: asyncio.Server) -> int:
     """Return the port that a server listens on."""
     return int(server.sockets[0].getsockname()[1])
+
+
+class Server(ABC):
+    """A server on a port of its own; whoever inherits it says in `_serve` what becomes of a connection."""
+
+    port = 0
+    _server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await serve(self._serve)
+        self.port = port_of(self._server)
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+
+    @abstractmethod
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None: ...
+
+
+class Answering(Server):
+    """One that answers each request by itself: `_answer` returns the whole answer."""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await read_message(reader)) is not None:
+                writer.write(self._answer(request))
+                await writer.drain()
+        except (Broken, OSError):
+            return
+        finally:
+            writer.close()
+
+    @abstractmethod
+    def _answer(self, request: Message) -> bytes: ...
